@@ -1,0 +1,2 @@
+//! Gossip dissemination: rumor mongering over any peer source, sans-IO
+#![no_std]

@@ -1,0 +1,2 @@
+//! Anti-entropy: replicas that reconcile over bounded datagrams, sans-IO
+#![no_std]
