@@ -2,7 +2,8 @@
 //!
 //! A type that travels is a [`Wire`] type: the most and the fewest bytes its encoding can take are
 //! constants, so that a stack knows at compile time that its messages fit a datagram.
-//! What can grow is [`Bounded`] or a [`Blob`]. postcard encodes. Decoding is our own ([`Decoder`]): hostile bytes
+//! [`message!`](crate::message) declares such types and writes those constants; what can grow is
+//! [`Bounded`] or a [`Blob`]. postcard encodes. Decoding is our own ([`Decoder`]): hostile bytes
 //! never panic, never cost more than the datagram, and a value that decodes encodes to the very
 //! bytes it came from.
 //!
@@ -17,10 +18,51 @@
 //! | tuples to four, arrays to 32 | the elements | sum |
 //! | [`Bounded`], [`Blob`] | varint of the length, the elements | 1 to varint + `N` times `T` |
 //! | IP and socket addresses | octets in network order, port as varint | see `MAX_LEN` |
+//!
+//! Types may not contain themselves: their `MAX_LEN` would be infinite, and the compiler says so.
+//! `Box` is not a `Wire` type, because it would let few bytes allocate much memory; and behind a
+//! box of the user's own making a recursion still fails to build:
+//!
+//! ```compile_fail
+//! # use gossip_core::{message, wire::Wire};
+//! # use serde::{Deserialize, Serialize};
+//! #[derive(Clone, Debug, Serialize, Deserialize)]
+//! #[serde(bound = "")]
+//! struct Heap<T: Wire>(Box<T>);
+//! impl<T: Wire> Wire for Heap<T> {
+//!     const MAX_LEN: usize = T::MAX_LEN;
+//!     const MIN_LEN: usize = T::MIN_LEN;
+//! }
+//! message! {
+//!     /// A list without end.
+//!     pub struct List { rest: Option<Heap<List>> } // error: cycle in `MAX_LEN`
+//! }
+//! let _ = List::decode_all(&[0]);
+//! ```
+//!
+//! The same with `rest: Option<Heap<u32>>` builds:
+//!
+//! ```
+//! # use gossip_core::{message, wire::Wire};
+//! # use serde::{Deserialize, Serialize};
+//! # #[derive(Clone, Debug, Serialize, Deserialize)]
+//! # #[serde(bound = "")]
+//! # struct Heap<T: Wire>(Box<T>);
+//! # impl<T: Wire> Wire for Heap<T> {
+//! #     const MAX_LEN: usize = T::MAX_LEN;
+//! #     const MIN_LEN: usize = T::MIN_LEN;
+//! # }
+//! # message! {
+//! #     /// A list with an end.
+//! #     pub struct List { rest: Option<Heap<u32>> }
+//! # }
+//! assert!(List::decode_all(&[0]).is_ok_and(|list| list.rest.is_none()));
+//! ```
 
 mod bounded;
 mod decode;
 mod error;
+mod message;
 mod scalar;
 
 use alloc::vec::Vec;
@@ -32,11 +74,14 @@ use serde::de::DeserializeOwned;
 pub use bounded::{Blob, Bounded, TooLarge};
 pub use decode::Decoder;
 pub use error::DecodeError;
+#[doc(hidden)]
+pub use message::{__enum_max_len, __enum_min_len};
 pub use scalar::{Finite, Nothing};
 
 /// A value that travels: bounded, one encoding, postcard's format.
 ///
-/// Who writes one by hand promises that no encoding is longer than
+/// [`message!`](crate::message) implements it for structs and enums of such values, and is the way
+/// to get an implementation. Who writes one by hand promises that no encoding is longer than
 /// [`MAX_LEN`](Self::MAX_LEN) or shorter than [`MIN_LEN`](Self::MIN_LEN), that `Serialize` never
 /// fails, and that `Deserialize` accepts exactly what `Serialize` writes: one value, one encoding.
 ///
