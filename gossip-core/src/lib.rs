@@ -1,15 +1,40 @@
 //! Gossip protocols that run unmodified in simulators and on sockets: the core.
-//!
-//! So far this crate holds the [`wire`] layer: what may travel, how long it can be, and how it is
-//! read from bytes nobody vouches for.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
-// `message!` names serde by this crate's name, inside this crate as in others.
-#[allow(unused_extern_crates, reason = "used by what `message!` expands to")]
+#[doc(hidden)]
+pub extern crate alloc as __alloc;
+// Macros name this crate by its name, also from inside it.
 extern crate self as gossip_core;
 
+pub mod context;
+mod counts;
+mod error;
+pub mod exchange;
+pub mod id;
+pub mod node;
+pub mod packet;
+pub mod peers;
+mod protocol;
+pub mod random;
+pub mod sampling;
+#[macro_use]
+pub mod stack;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod time;
 pub mod wire;
 
 #[doc(hidden)]
 pub use serde as __serde;
+
+pub use counts::Counts;
+pub use error::ParameterError;
+pub use exchange::{Configured, Exchange, Leg, Pairwise};
+pub use id::PeerId;
+pub use node::Node;
+pub use peers::{Describe, Peers, Profile, Profiles};
+pub use protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
+pub use random::Random;
+pub use time::{Round, Time};
+pub use wire::{Blob, Bounded, Finite, Nothing, Wire};

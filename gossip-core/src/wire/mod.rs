@@ -66,6 +66,7 @@ mod message;
 mod scalar;
 
 use alloc::vec::Vec;
+use core::fmt::Debug;
 
 use postcard::ser_flavors::{Flavor, Size};
 use serde::Serialize;
@@ -99,7 +100,7 @@ pub use scalar::{Finite, Nothing};
 /// assert_eq!(<(u16, bool)>::decode_all(&bytes), Ok((300, true)));
 /// assert_eq!(<(u16, bool)>::decode_all(&bytes[..2]), Err(DecodeError::End));
 /// ```
-pub trait Wire: Serialize + DeserializeOwned {
+pub trait Wire: Clone + Debug + Serialize + DeserializeOwned {
     /// The most bytes an encoding can take.
     const MAX_LEN: usize;
 

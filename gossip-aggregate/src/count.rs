@@ -1,0 +1,126 @@
+//! The number of nodes.
+//!
+//! Not a protocol: a [`Function`] for [`push_pull`](crate::push_pull). COUNT of Jelasity et al.
+//! 2005, section 3.2 and 7: a leader starts at 1 and all others at 0, so that the mean is 1/N.
+//! Several leaders count side by side, told apart by their ids: a map from leader to mean, an
+//! absent entry being 0. Each node leads with probability C/N, N being the last epoch's estimate.
+//!
+//! # Deviations from the paper
+//!
+//! - The map is bounded to [`LEADERS`] entries: those with the smallest ids stay. These stay at
+//!   every node, so what they count is exact; a first epoch in which every node leads needs no
+//!   guess of N.
+//! - The estimates of the leaders are combined by the trimmed mean that the paper uses for its
+//!   concurrent instances (drop a third at either end).
+
+use gossip_core::id::digest;
+use gossip_core::{Bounded, Finite, Local, Nothing, ParameterError, Protocol, Refusal};
+
+use crate::push_pull::{Function, PushPull};
+
+/// Push-pull counting.
+///
+/// ```
+/// use gossip_aggregate::{Count, Leaders, push_pull::Config};
+///
+/// let count = Count::<u32>::new(Config::founding(Leaders::expecting(8.0, 1.0)?))?;
+/// assert_eq!(count.last_estimate(), None);
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
+pub type Count<I> = PushPull<I, Leaders>;
+
+/// Leaders whose counts a node keeps side by side.
+pub const LEADERS: usize = 24;
+
+/// Leaders expected per epoch by default (the paper's C): no leader at all in e^-8 = 0.03 % of
+/// epochs, more than [`LEADERS`] in fewer.
+pub const CONCURRENT: f64 = 8.0;
+
+/// How a node elects itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leaders {
+    concurrent: f64,
+    expected: f64,
+}
+
+impl Default for Leaders {
+    fn default() -> Self {
+        Self { concurrent: CONCURRENT, expected: 1.0 }
+    }
+}
+
+impl Leaders {
+    /// `concurrent` leaders (the paper's C) among, at first, `expected` nodes. If that is not
+    /// known, expect 1: then all lead in the first epoch.
+    ///
+    /// # Errors
+    ///
+    /// If `concurrent` is not above 0 and at most half of [`LEADERS`], or `expected` below 1.
+    pub fn expecting(concurrent: f64, expected: f64) -> Result<Self, ParameterError> {
+        ParameterError::new("concurrent C", concurrent, "leaders", "above 0 and at most 12")
+            .unless(concurrent > 0.0 && concurrent <= LEADERS as f64 / 2.0)?;
+        ParameterError::new("expected N", expected, "nodes", "finite and at least 1")
+            .unless(expected >= 1.0 && expected.is_finite())?;
+        Ok(Self { concurrent, expected })
+    }
+}
+
+/// Each leader's share at this node, in the order of the leaders' ids.
+pub type Shares = Bounded<(u32, Finite), LEADERS>;
+
+impl Function for Leaders {
+    type State = Shares;
+    type Input = Nothing;
+
+    fn set(&mut self, never: Nothing) -> Result<(), Refusal> {
+        match never {}
+    }
+
+    fn start<P: Protocol + ?Sized>(&self, last: Option<f64>, cx: &mut impl Local<P>) -> Shares {
+        let mut shares = Shares::default();
+        let nodes = last.unwrap_or(self.expected).max(1.0);
+        if cx.rng().chance(self.concurrent / nodes) {
+            let leader = digest(&cx.me()) as u32;
+            shares.fill(Finite::new(1.0).map(|one| (leader, one)));
+        }
+        shares
+    }
+
+    fn update(mine: &Shares, theirs: &Shares) -> Shares {
+        let mut updated = Shares::default();
+        let (mut ours, mut others) = (mine.iter().peekable(), theirs.iter().peekable());
+        // Both are sorted by leader: merge them, an absent share being 0.
+        while !updated.is_full() {
+            let next = match (ours.peek(), others.peek()) {
+                (Some(a), Some(b)) => a.0.min(b.0),
+                (Some(one), None) | (None, Some(one)) => one.0,
+                (None, None) => break,
+            };
+            let share = |from: &mut core::iter::Peekable<core::slice::Iter<'_, _>>| {
+                from.next_if(|entry: &&(u32, Finite)| entry.0 == next).map_or(0.0, |e| e.1.get())
+            };
+            let mean = f64::midpoint(share(&mut ours), share(&mut others));
+            updated.fill(Finite::new(mean).map(|mean| (next, mean)));
+        }
+        updated
+    }
+
+    fn estimate(shares: &Shares) -> Option<f64> {
+        let mut counts: Bounded<f64, LEADERS> = Bounded::default();
+        counts.fill(shares.iter().map(|entry| 1.0 / entry.1.get()).filter(|n| n.is_finite()));
+        trimmed_mean(&mut counts)
+    }
+}
+
+/// The mean of the middle third: a third is dropped at either end (section 7.3).
+///
+/// ```
+/// assert_eq!(gossip_aggregate::count::trimmed_mean(&mut [9.0, 5.0, 1e9]), Some(9.0));
+/// assert_eq!(gossip_aggregate::count::trimmed_mean(&mut []), None);
+/// ```
+pub fn trimmed_mean(values: &mut [f64]) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let drop = values.len() / 3;
+    let kept = &values[drop..values.len() - drop];
+    (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
+}

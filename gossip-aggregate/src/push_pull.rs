@@ -1,0 +1,307 @@
+//! Push-pull aggregation: both partners of an exchange leave it with the same state.
+//!
+//! Jelasity, Montresor, Babaoglu, *Gossip-based aggregation in large dynamic networks*, ACM TOCS
+//! 23(3), 2005, sections 3 (protocol), 4 (epochs), 5 (convergence), 7 (faults).
+//!
+//! ```text
+//! once a period:      q = a random peer; send state to q; on reply s: state = UPDATE(state, s)
+//! on state s from q:  reply with state (as it was); state = UPDATE(state, s)
+//! every gamma rounds: a new epoch starts from the current inputs; its number rides on every
+//!                     message, and who sees a larger one moves there at once
+//! ```
+//!
+//! A node that joins in the middle of an epoch sits it out: it answers nothing until the next
+//! begins, and only learns its number.
+//!
+//! # What holds
+//!
+//! Without lost replies the sum over all nodes is exact to rounding, whatever overlaps, and the
+//! variance falls by 1/(2 sqrt e) = 0.3033 a cycle over uniform peers. A lost or late *reply*
+//! changes the sum: the responder has taken its half, the initiator has not. All nodes then agree
+//! on a wrong value; the estimate's error over epochs is in `GUARANTEES.md`.
+//!
+//! # Deviations from the paper
+//!
+//! - A request that comes while a node's own exchange is under way is refused explicitly, so that
+//!   overlapping exchanges cannot create or destroy mass (the authors' event-driven code drops it).
+//! - A request that arrives twice is answered once.
+//! - An epoch ends by the node's own count of rounds or by a larger number heard, as in the paper;
+//!   numbers that run more than [`AHEAD`] beyond ours are refused, so that one bad message cannot
+//!   exhaust them.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use gossip_core::{
+    Configured, Exchange, Local, Pairwise, ParameterError, PeerId, Peers, Protocol, Receipt,
+    Refusal, Round, Wire, message,
+};
+
+/// What is aggregated: where a node starts, and how two states become one.
+pub trait Function: Clone + fmt::Debug {
+    /// What travels.
+    type State: Wire + PartialEq;
+    /// What the owner may set.
+    type Input: Wire;
+
+    /// Takes a new input; it counts from the next epoch on.
+    ///
+    /// # Errors
+    ///
+    /// If the input cannot be aggregated.
+    fn set(&mut self, input: Self::Input) -> Result<(), Refusal>;
+
+    /// The state at the start of an epoch. `last` is what the epoch before said.
+    fn start<P: Protocol + ?Sized>(&self, last: Option<f64>, cx: &mut impl Local<P>)
+    -> Self::State;
+
+    /// The state that both partners have after an exchange: what one holds more, the other holds
+    /// less, and the sum of the two is as before.
+    fn update(mine: &Self::State, theirs: &Self::State) -> Self::State;
+
+    /// What the state says, or `None` while it says nothing yet.
+    fn estimate(state: &Self::State) -> Option<f64>;
+}
+
+message! {
+    /// A state, and the epoch it belongs to.
+    #[derive(PartialEq)]
+    pub struct Message<S: Wire> {
+        /// The sender's epoch.
+        pub epoch: u64,
+        /// The sender's state before the exchange; none if the exchange does not take place.
+        pub state: Option<S>,
+    }
+}
+
+/// An epoch has ended at this node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finished {
+    /// Its number.
+    pub epoch: u64,
+    /// What it said here; `None` if this node sat it out, or it said nothing.
+    pub estimate: Option<f64>,
+}
+
+/// Parameters of push-pull aggregation.
+#[derive(Clone, Debug)]
+pub struct Config<F> {
+    function: F,
+    gamma: Option<u32>,
+    founder: bool,
+}
+
+/// Rounds of an epoch by default: the variance falls by 0.3033^30 = 3e-16 (paper, section 7).
+pub const GAMMA: u32 = 30;
+
+/// How many epochs a message may run ahead of ours: more than any sleep, and too few to exhaust
+/// the numbers. Our choice.
+pub const AHEAD: u64 = 1 << 32;
+
+impl<F> Config<F> {
+    /// For a node that is there from the start, such as all nodes of most simulations: it takes
+    /// part at once.
+    pub const fn founding(function: F) -> Self {
+        Self { function, gamma: Some(GAMMA), founder: true }
+    }
+
+    /// For a node that joins a running system: it sits out the epoch that is under way. If it is
+    /// alone, it begins the next one itself.
+    pub const fn joining(function: F) -> Self {
+        Self { function, gamma: Some(GAMMA), founder: false }
+    }
+
+    /// Restarts every `rounds` rounds (the paper's gamma) instead of every [`GAMMA`].
+    pub const fn epoch(mut self, rounds: u32) -> Self {
+        self.gamma = Some(rounds);
+        self
+    }
+
+    /// Never restarts: one epoch for ever.
+    pub const fn endless(mut self) -> Self {
+        self.gamma = None;
+        self
+    }
+}
+
+/// A node's part in push-pull aggregation of `F`.
+#[derive(Clone, Debug)]
+pub struct State<I, F: Function> {
+    function: F,
+    /// This epoch's state; none before the first call, and while the epoch is sat out.
+    current: Option<F::State>,
+    /// What the last epoch said.
+    last: Option<f64>,
+    epoch: u64,
+    /// The round in which this epoch began here; none before the first call.
+    began: Option<Round>,
+    gamma: Option<u32>,
+    founder: bool,
+    id: PhantomData<fn() -> I>,
+}
+
+impl<I: PeerId, F: Function> Configured for State<I, F> {
+    type Config = Config<F>;
+
+    fn new(config: Config<F>) -> Result<Self, ParameterError> {
+        let Config { function, gamma, founder } = config;
+        let rounds = gamma.unwrap_or(1);
+        ParameterError::new("epoch gamma", f64::from(rounds), "rounds", "at least 1")
+            .unless(rounds >= 1)?;
+        let id = PhantomData;
+        Ok(Self { function, current: None, last: None, epoch: 0, began: None, gamma, founder, id })
+    }
+}
+
+impl<I: PeerId, F: Function> State<I, F> {
+    /// The estimate of the epoch under way, if this node takes part in it and it says something
+    /// yet. Early in an epoch it is far off.
+    pub fn running_estimate(&self) -> Option<f64> {
+        self.current.as_ref().and_then(F::estimate)
+    }
+
+    /// The estimate of the last finished epoch that said something here.
+    pub const fn last_estimate(&self) -> Option<f64> {
+        self.last
+    }
+
+    /// The epoch under way.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The state of the epoch under way; none while this node sits it out.
+    pub const fn state(&self) -> Option<&F::State> {
+        self.current.as_ref()
+    }
+
+    /// What is aggregated.
+    pub const fn function(&self) -> &F {
+        &self.function
+    }
+
+    /// Changes what is aggregated from outside a driver; it counts from the next epoch on.
+    pub const fn function_mut(&mut self) -> &mut F {
+        &mut self.function
+    }
+
+    /// Starts the first epoch, or the next when this one is over.
+    fn keep_time(&mut self, cx: &mut impl Local<Self>) {
+        let round = cx.round();
+        let Some(began) = self.began else {
+            self.began = Some(round);
+            if self.founder {
+                self.current = Some(self.function.start(None, cx));
+            }
+            return;
+        };
+        if self.gamma.is_some_and(|gamma| round.wrapping_sub(began) >= gamma) {
+            self.become_part_of(self.epoch.saturating_add(1), cx);
+        }
+    }
+
+    /// Finishes the epoch under way, and takes part in `epoch`.
+    fn become_part_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
+        let estimate = self.running_estimate();
+        self.last = estimate.or(self.last);
+        cx.emit(Finished { epoch: self.epoch, estimate });
+        self.current = Some(self.function.start(self.last, cx));
+        self.epoch = epoch;
+        self.began = Some(cx.round());
+    }
+
+    /// A partner is in `epoch`: jumps there if it is later than ours. Returns whether the partner
+    /// is where we are.
+    fn meet(&mut self, epoch: u64, cx: &mut impl Local<Self>) -> bool {
+        self.keep_time(cx);
+        let ahead = epoch.saturating_sub(self.epoch);
+        if ahead > AHEAD {
+            cx.count("epoch too far ahead");
+            return false;
+        }
+        if ahead > 0 {
+            if self.current.is_some() {
+                self.become_part_of(epoch, cx);
+            } else {
+                // A joiner hears for the first time which epoch it sits out; once it knows one, a
+                // later one is the first it takes part in.
+                self.hear_of(epoch, cx);
+            }
+        }
+        epoch == self.epoch
+    }
+
+    fn hear_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
+        if self.epoch == 0 {
+            self.epoch = epoch;
+            self.began = Some(cx.round());
+        } else {
+            self.become_part_of(epoch, cx);
+        }
+    }
+}
+
+impl<I: PeerId, F: Function> Protocol for State<I, F> {
+    type Id = I;
+    type Message = Message<F::State>;
+    type Event = Finished;
+    type Command = F::Input;
+
+    fn version(&self) -> u64 {
+        self.epoch
+    }
+}
+
+impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
+    const ATOMIC: bool = true;
+
+    #[inline]
+    fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
+        self.keep_time(cx);
+        let state = Some(self.current.clone()?);
+        let partner = below.sample(cx.rng())?;
+        Some((partner, Message { epoch: self.epoch, state }))
+    }
+
+    #[inline]
+    fn respond(
+        &mut self,
+        _: &D,
+        _: I,
+        request: Self::Message,
+        cx: &mut impl Local<Self>,
+    ) -> Option<Self::Message> {
+        let together = self.meet(request.epoch, cx);
+        let epoch = self.epoch;
+        let state = match (&mut self.current, request.state) {
+            (Some(mine), Some(theirs)) if together => {
+                let updated = F::update(mine, &theirs);
+                Some(core::mem::replace(mine, updated))
+            }
+            _ => None,
+        };
+        Some(Message { epoch, state })
+    }
+
+    #[inline]
+    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+        let before = self.epoch;
+        let together = self.meet(reply.epoch, cx) && before == self.epoch;
+        if let (true, Some(mine), Some(theirs)) = (together, &mut self.current, reply.state) {
+            *mine = F::update(mine, &theirs);
+        }
+    }
+
+    fn on_command(
+        &mut self,
+        _: &D,
+        input: F::Input,
+        _: &mut impl Local<Self>,
+    ) -> Result<Receipt, Refusal> {
+        self.function.set(input)?;
+        Ok(Receipt::default())
+    }
+}
+
+/// Push-pull aggregation of `F` as a layer over any [`Peers`].
+pub type PushPull<I, F> = Pairwise<State<I, F>>;

@@ -1,0 +1,57 @@
+//! What a sampler, an overlay or a membership list offers the layers above it: small capability
+//! traits, read through a shared borrow and so never stale.
+
+use crate::id::PeerId;
+use crate::random::Random;
+use crate::wire::Wire;
+
+/// A source of peers.
+pub trait Peers {
+    /// How peers are named.
+    type Id: PeerId;
+
+    /// A random peer, or `None` while none is known.
+    fn sample(&self, random: &mut Random) -> Option<Self::Id>;
+
+    /// Every peer known now, each with the [version](crate::Protocol::version) at which its link
+    /// was made, so that a link that went and came back shows.
+    fn for_each(&self, visit: impl FnMut(Self::Id, u64));
+
+    /// The peer this source exchanges with itself this round, for layers that choose to share it
+    /// (correlated choice: fewer datagrams, slower mixing). Independent choice by default.
+    fn partner(&self, random: &mut Random) -> Option<Self::Id> {
+        self.sample(random)
+    }
+
+    /// How many peers are known now.
+    fn degree(&self) -> usize {
+        let mut count = 0;
+        self.for_each(|_, _| count += 1);
+        count
+    }
+}
+
+/// A source of peers that also tells something about each: a position, an attribute.
+pub trait Profiles: Peers {
+    /// What is told.
+    type Profile: Profile;
+
+    /// Every peer known now, with the profile it last told.
+    fn for_each_profile(&self, visit: impl FnMut(Self::Id, &Self::Profile));
+}
+
+/// What travels in a descriptor beside the identifier. `()` tells nothing and costs nothing.
+pub trait Profile: Wire + Send + 'static {}
+
+impl<T: Wire + Send + 'static> Profile for T {}
+
+/// A layer that knows what this node's own descriptor should tell. `()` knows nothing, so that a
+/// sampler without profiles stands over nothing.
+pub trait Describe<T> {
+    /// This node's profile now.
+    fn describe(&self) -> T;
+}
+
+impl Describe<()> for () {
+    fn describe(&self) {}
+}

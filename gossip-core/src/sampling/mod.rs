@@ -1,0 +1,16 @@
+//! Peer sampling: who to gossip with, from a small view that the peers themselves keep fresh.
+//!
+//! | Sampler | In-degree | Dead links | Choose it when |
+//! |---|---|---|---|
+//! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
+//!
+//! Both implement [`Peers`](crate::Peers) and [`Profiles`](crate::Profiles): descriptors may carry
+//! a profile of their node, which a layer above provides through [`Describe`](crate::Describe).
+
+pub mod cyclon;
+mod descriptor;
+pub mod fixed;
+
+pub use cyclon::Cyclon;
+pub use descriptor::Descriptor;
+pub use fixed::{Complete, Fixed};

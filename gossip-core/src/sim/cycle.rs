@@ -1,0 +1,664 @@
+//! Rounds without time or bytes: the driver for large runs and for the papers' closed forms.
+//!
+//! A cycle is one period of virtual time. Papers differ in what happens inside it, and numbers move
+//! with that, so the [`Order`] is part of every result:
+//!
+//! - **Sequential** (PeerSim): every live node acts once a cycle, in freshly shuffled order; each
+//!   activation is atomic. Its messages are delivered until none is left, and if an answer was
+//!   lost, the node's clock runs on to its own deadlines of this period.
+//! - **Synchronous** (Demers, pbcast, lpbcast): all decide on the state at the start of the cycle.
+//!   Messages arrive at its end, and are answered from the state at its start, so that what is
+//!   learned in this cycle counts as not yet known; an answer (a message back to the sender)
+//!   arrives in the same cycle, anything else in the next.
+//! - **Blocked**: sequential in blocks, whose cache misses overlap: for speed at sizes beyond the
+//!   cache. Within a block exchanges overlap, so about B/N of atomic ones are refused.
+//!
+//! ```
+//! use gossip_core::sampling::Cyclon;
+//! use gossip_core::sim::cycle::{Order, Simulation};
+//!
+//! let nodes = (0..100).map(|_| Cyclon::<u32, 20>::new(Default::default()));
+//! let mut sim = Simulation::new(nodes.collect::<Result<Vec<_>, _>>()?, 42, Order::Sequential);
+//! for node in 1..100 {
+//!     sim.contact(node, 0);
+//! }
+//! sim.run(50);
+//! assert!(sim.nodes().all(|(_, cyclon)| cyclon.view(50).len() == 20));
+//! # Ok::<(), gossip_core::ParameterError>(())
+//! ```
+
+use core::fmt;
+use core::mem;
+use core::time::Duration;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use super::TraceHash;
+use super::events::{EVENTS, Events};
+use super::link::{Link, Perfect, Trip};
+use super::world::{Activation, World};
+use crate::counts::Counts;
+use crate::id::digest;
+use crate::packet::BUDGET;
+use crate::protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
+use crate::random::{Key, Random, Stream};
+use crate::time::{Round, Time};
+use crate::wire::Wire;
+
+/// What happens inside a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One node after the other, each activation atomic.
+    Sequential,
+    /// All on the state at the start of the cycle.
+    Synchronous,
+    /// This many nodes at a time, so that their cache misses overlap.
+    Blocked(usize),
+}
+
+/// The block size that is fast on the machines we measured: 64 misses in flight.
+pub const BLOCK: usize = 64;
+
+/// The period a cycle stands for, by default.
+pub const PERIOD: Duration = Duration::from_secs(1);
+
+/// Wakes served in one activation before the driver takes the layer for stuck, and counts.
+const WAKES: usize = 1_000;
+
+/// A simulation of nodes `S` over the world `D`, joined by links `L`.
+pub struct Simulation<S: Protocol, D = (), L = Perfect> {
+    nodes: Vec<Slot<S>>,
+    engine: Engine<S>,
+    world: D,
+    link: L,
+}
+
+/// A node and what the driver knows of it, side by side in memory.
+#[derive(Debug)]
+struct Slot<S> {
+    state: S,
+    calls: u32,
+    /// Microseconds its clock runs ahead of the cycle's start.
+    ahead: u32,
+    alive: bool,
+}
+
+/// All but the nodes.
+struct Engine<S: Protocol> {
+    order: Order,
+    /// Copies a node, for the synchronous order.
+    copy: Option<fn(&S) -> S>,
+    key: Key,
+    cycle: Round,
+    /// When the cycle under way began.
+    began: Time,
+    period: Duration,
+    /// Every node, in the order of the latest cycle.
+    schedule: Vec<u32>,
+    /// Messages on their way in this cycle.
+    queue: VecDeque<Envelope<S::Message>>,
+    /// Messages for the next cycle (synchronous order).
+    later: VecDeque<Envelope<S::Message>>,
+    /// Nodes called in the activation under way: their timers are served with it.
+    touched: Vec<u32>,
+    /// Nodes whose clocks ran ahead in this cycle.
+    ahead: Vec<u32>,
+    /// Who watches whom.
+    watches: BTreeMap<u32, Vec<u32>>,
+    events: Events<S::Event>,
+    counts: Counts,
+    trace: Option<TraceHash>,
+    /// Messages sent since the start.
+    sent: u64,
+    /// Whether events and counts are dropped: the node called is a copy.
+    muted: bool,
+}
+
+struct Envelope<M> {
+    from: u32,
+    to: u32,
+    opening: bool,
+    message: M,
+}
+
+impl<S: Layer<(), Id = u32>> Simulation<S> {
+    /// A simulation of `nodes`, over nothing, with perfect links, in the order that `order` names.
+    ///
+    /// [`Order::Synchronous`] has a constructor of its own, since it copies nodes; here it means
+    /// the same as [`Order::Sequential`].
+    pub fn new(nodes: impl IntoIterator<Item = S>, seed: u64, order: Order) -> Self {
+        Self::with(nodes, seed, order, (), Perfect)
+    }
+}
+
+impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
+    /// A simulation of `nodes` over `world`, joined by `link`.
+    pub fn with(
+        nodes: impl IntoIterator<Item = S>,
+        seed: u64,
+        order: Order,
+        world: D,
+        link: L,
+    ) -> Self {
+        const { assert!(S::Message::MAX_LEN <= BUDGET, "a message does not fit a datagram") };
+        let slot = |state| Slot { state, calls: 0, ahead: 0, alive: true };
+        let nodes: Vec<_> = nodes.into_iter().map(slot).collect();
+        let engine = Engine {
+            order,
+            copy: None,
+            key: Key::new(seed),
+            cycle: 0,
+            began: Time::ZERO,
+            period: PERIOD,
+            schedule: (0..nodes.len() as u32).collect(),
+            queue: VecDeque::new(),
+            later: VecDeque::new(),
+            touched: Vec::new(),
+            ahead: Vec::new(),
+            watches: BTreeMap::new(),
+            events: Events::new(EVENTS),
+            counts: Counts::default(),
+            trace: None,
+            sent: 0,
+            muted: false,
+        };
+        Self { nodes, engine, world, link }
+    }
+
+    /// The same in the synchronous order, which answers from copies of the nodes.
+    pub fn synchronous(nodes: impl IntoIterator<Item = S>, seed: u64, world: D, link: L) -> Self
+    where
+        S: Clone,
+    {
+        let mut sim = Self::with(nodes, seed, Order::Synchronous, world, link);
+        sim.engine.copy = Some(S::clone);
+        sim
+    }
+
+    /// Keeps a [hash](Self::trace) of all that is delivered from now on.
+    pub const fn traced(mut self) -> Self {
+        self.engine.trace = Some(TraceHash(0));
+        self
+    }
+
+    /// Lets `count` cycles pass.
+    pub fn run(&mut self, count: u32) {
+        for _ in 0..count {
+            self.step();
+        }
+    }
+
+    /// Lets one cycle pass.
+    pub fn step(&mut self) {
+        for node in mem::take(&mut self.engine.ahead) {
+            self.nodes[node as usize].ahead = 0;
+        }
+        let mut schedule = mem::take(&mut self.engine.schedule);
+        self.engine.draw(SHUFFLE).shuffle(&mut schedule);
+        match (self.engine.order, self.engine.copy) {
+            (Order::Synchronous, Some(copy)) => self.cycle_synchronous(&schedule, copy),
+            (Order::Blocked(size), _) => self.cycle_blocked(&schedule, size.max(1)),
+            _ => self.cycle_sequential(&schedule),
+        }
+        self.engine.schedule = schedule;
+        self.engine.cycle = self.engine.cycle.wrapping_add(1);
+        self.engine.began = self.engine.began + self.engine.period;
+    }
+
+    fn cycle_sequential(&mut self, schedule: &[u32]) {
+        for &node in schedule {
+            self.begin(node);
+            while let Some(envelope) = self.engine.queue.pop_front() {
+                self.carry(envelope);
+            }
+            self.serve_timers();
+        }
+    }
+
+    fn cycle_blocked(&mut self, schedule: &[u32], size: usize) {
+        for block in schedule.chunks(size) {
+            for &node in block {
+                prefetch(&self.nodes[node as usize]);
+            }
+            for &node in block {
+                self.begin(node);
+            }
+            while !self.engine.queue.is_empty() {
+                for envelope in &self.engine.queue {
+                    prefetch(&self.nodes[envelope.to as usize]);
+                }
+                for _ in 0..self.engine.queue.len() {
+                    if let Some(envelope) = self.engine.queue.pop_front() {
+                        self.carry(envelope);
+                    }
+                }
+            }
+            self.serve_timers();
+        }
+    }
+
+    fn cycle_synchronous(&mut self, schedule: &[u32], copy: fn(&S) -> S) {
+        let mut first = mem::take(&mut self.engine.later);
+        first.extend(self.collect(|sim| schedule.iter().for_each(|&node| sim.begin(node))));
+        let mut before = BTreeMap::new();
+        for envelope in first {
+            for _ in 0..self.copies(&envelope) {
+                self.answer_from_start(&envelope, &mut before, copy);
+            }
+        }
+        while let Some(envelope) = self.engine.queue.pop_front() {
+            let asker = envelope.from;
+            for sent in self.collect(|sim| sim.carry(envelope)) {
+                let back = sent.to == asker;
+                if back { &mut self.engine.queue } else { &mut self.engine.later }.push_back(sent);
+            }
+        }
+        self.engine.touched.clear();
+    }
+
+    /// Delivers `envelope` to the live node, whose messages to others count, and to the node as it
+    /// was `before` this cycle's deliveries, whose answer counts. Both draw the same numbers.
+    fn answer_from_start(
+        &mut self,
+        envelope: &Envelope<S::Message>,
+        before: &mut BTreeMap<u32, S>,
+        copy: fn(&S) -> S,
+    ) {
+        let Envelope { from, to, .. } = *envelope;
+        let Slot { ref state, calls, .. } = self.nodes[to as usize];
+        let as_it_was = copy(before.entry(to).or_insert_with(|| copy(state)));
+
+        let mut sent = self.collect(|sim| sim.deliver(from, to, envelope.message.clone()));
+        sent.retain(|sent| sent.to != from);
+        self.engine.later.append(&mut sent);
+
+        let slot = &mut self.nodes[to as usize];
+        let live = mem::replace(&mut slot.state, as_it_was);
+        slot.calls = calls;
+        self.engine.muted = true;
+        let mut sent = self.collect(|sim| sim.deliver(from, to, envelope.message.clone()));
+        self.engine.muted = false;
+        sent.retain(|sent| sent.to == from);
+        self.engine.queue.append(&mut sent);
+        self.nodes[to as usize].state = live;
+    }
+
+    /// What is sent while `act` runs.
+    fn collect(&mut self, act: impl FnOnce(&mut Self)) -> VecDeque<Envelope<S::Message>> {
+        let queued = mem::take(&mut self.engine.queue);
+        act(self);
+        mem::replace(&mut self.engine.queue, queued)
+    }
+
+    /// A node's due wakes, then its round.
+    #[inline]
+    fn begin(&mut self, node: u32) {
+        let slot = &self.nodes[node as usize];
+        if slot.alive {
+            if slot.state.wake_at() <= self.engine.now(slot.ahead) {
+                self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
+            }
+            self.call(node, Activation::Round, |state, below, cx| state.on_round(below, cx));
+        }
+    }
+
+    /// How many copies of `envelope` arrive.
+    #[inline]
+    fn copies(&mut self, envelope: &Envelope<S::Message>) -> usize {
+        let Envelope { from, to, opening, .. } = *envelope;
+        let trip = Trip { from, to, at: self.engine.now(0), len: 0, opening };
+        let mut stream = Stream::new(self.engine.key.with(LINK), self.engine.sent);
+        self.engine.sent += 1;
+        let copies = self.link.carry(&trip, stream.random()).len();
+        if copies == 0 {
+            self.engine.counts.add("network", "lost");
+        }
+        copies
+    }
+
+    #[inline]
+    fn carry(&mut self, envelope: Envelope<S::Message>) {
+        let copies = self.copies(&envelope);
+        let Envelope { from, to, message, .. } = envelope;
+        for _ in 1..copies {
+            self.deliver(from, to, message.clone());
+        }
+        if copies > 0 {
+            self.deliver(from, to, message);
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self, from: u32, to: u32, message: S::Message) {
+        if !self.is_alive(to) {
+            return self.engine.counts.add("network", "to the dead");
+        }
+        if let Some(trace) = &mut self.engine.trace {
+            trace.fold(u64::from(from) << 32 | u64::from(to));
+            trace.fold(digest(&message));
+        }
+        self.call(to, Activation::Other, |state, below, cx| {
+            state.on_message(below, from, message, cx);
+        });
+    }
+
+    /// Calls a node, and offers the room left in each of its datagrams.
+    #[inline]
+    fn call<R>(
+        &mut self,
+        node: u32,
+        why: Activation,
+        handler: impl FnOnce(&mut S, &D, &mut CycleContext<'_, S>) -> R,
+    ) -> R {
+        let Self { nodes, engine, world, .. } = self;
+        let slot = &mut nodes[node as usize];
+        let stream = Stream::new(engine.key.with(u64::from(node)), u64::from(slot.calls));
+        slot.calls = slot.calls.wrapping_add(1);
+        world.enter(node, engine.cycle, why);
+        engine.touched.push(node);
+        let (now, start) = (engine.now(slot.ahead), engine.queue.len());
+        let mut cx = CycleContext { node, now, why, stream, start, spare: None, engine };
+        let result = handler(&mut slot.state, world, &mut cx);
+        for at in start..cx.engine.queue.len() {
+            let to = cx.engine.queue[at].to;
+            if !cx.engine.queue.range(start..at).any(|earlier| earlier.to == to) {
+                cx.spare = Some(to);
+                slot.state.on_spare(world, to, &mut cx);
+            }
+        }
+        world.leave(node, &slot.state);
+        result
+    }
+
+    /// Runs the clocks of the nodes called in this activation on to their own deadlines within
+    /// this period: what a lost answer leaves waiting times out now, not beside its peers' rounds.
+    fn serve_timers(&mut self) {
+        let end = self.engine.now(0) + self.engine.period;
+        for _ in 0..WAKES {
+            let due = |&node: &u32| (self.nodes[node as usize].state.wake_at(), node);
+            let next = self.engine.touched.iter().map(due).min();
+            let Some((at, node)) = next.filter(|next| next.0 < end) else {
+                return self.engine.touched.clear();
+            };
+            let slot = &mut self.nodes[node as usize];
+            let ahead = at.since(self.engine.began);
+            slot.ahead = slot.ahead.max(ahead.as_micros() as u32);
+            self.engine.ahead.push(node);
+            self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
+            while let Some(envelope) = self.engine.queue.pop_front() {
+                self.carry(envelope);
+            }
+        }
+        self.engine.counts.add("driver", "wakes cut short");
+        self.engine.touched.clear();
+    }
+
+    /// Gives `node` somebody to talk to first.
+    pub fn contact(&mut self, node: u32, peer: u32) {
+        if self.is_alive(node) {
+            self.call(node, Activation::Other, |state, below, cx| {
+                state.on_contact(below, peer, cx);
+            });
+            self.quiesce();
+        }
+    }
+
+    /// Asks something of `node`.
+    ///
+    /// # Errors
+    ///
+    /// The stack's [`Refusal`]; [`Refusal::NoPeers`] for a node that does not live.
+    pub fn command(&mut self, node: u32, command: S::Command) -> Result<Receipt, Refusal> {
+        if !self.is_alive(node) {
+            return Err(Refusal::NoPeers);
+        }
+        let result = self
+            .call(node, Activation::Other, |state, below, cx| state.on_command(below, command, cx));
+        self.quiesce();
+        result
+    }
+
+    /// `node` dies without notice. Whoever watches it is told. Returns whether it lived.
+    pub fn kill(&mut self, node: u32) -> bool {
+        if !self.is_alive(node) {
+            return false;
+        }
+        self.nodes[node as usize].alive = false;
+        for watcher in self.engine.watches.remove(&node).unwrap_or_default() {
+            if self.is_alive(watcher) {
+                self.call(watcher, Activation::Other, |state, below, cx| {
+                    state.on_unreachable(below, node, cx);
+                });
+            }
+        }
+        self.quiesce();
+        true
+    }
+
+    /// A new node joins; returns its number.
+    pub fn join(&mut self, state: S) -> u32 {
+        let node = self.nodes.len() as u32;
+        self.nodes.push(Slot { state, calls: 0, ahead: 0, alive: true });
+        self.engine.schedule.push(node);
+        node
+    }
+
+    /// Delivers what was sent between cycles; in the synchronous order it waits for the next.
+    fn quiesce(&mut self) {
+        if self.engine.order == Order::Synchronous {
+            self.engine.later.append(&mut self.engine.queue);
+        }
+        while let Some(envelope) = self.engine.queue.pop_front() {
+            self.carry(envelope);
+        }
+        self.engine.touched.clear();
+    }
+}
+
+impl<S: Protocol<Id = u32>, D, L> Simulation<S, D, L> {
+    /// Cycles passed.
+    pub const fn cycle(&self) -> Round {
+        self.engine.cycle
+    }
+
+    /// The order of its activations.
+    pub const fn order(&self) -> Order {
+        self.engine.order
+    }
+
+    /// Whether `node` exists and lives.
+    #[inline]
+    pub fn is_alive(&self, node: u32) -> bool {
+        self.nodes.get(node as usize).is_some_and(|slot| slot.alive)
+    }
+
+    /// The state of a live node.
+    pub fn node(&self, node: u32) -> Option<&S> {
+        self.nodes.get(node as usize).filter(|slot| slot.alive).map(|slot| &slot.state)
+    }
+
+    /// The state of a live node, to prepare it or to change its input.
+    pub fn node_mut(&mut self, node: u32) -> Option<&mut S> {
+        let slot = self.nodes.get_mut(node as usize).filter(|slot| slot.alive)?;
+        Some(&mut slot.state)
+    }
+
+    /// Every live node's number and state.
+    pub fn nodes(&self) -> impl Iterator<Item = (u32, &S)> {
+        (0..).zip(&self.nodes).filter(|(_, slot)| slot.alive).map(|(at, slot)| (at, &slot.state))
+    }
+
+    /// How many nodes live.
+    pub fn live(&self) -> usize {
+        self.nodes.iter().filter(|slot| slot.alive).count()
+    }
+
+    /// What the nodes have told their owners.
+    pub const fn events(&mut self) -> &mut Events<S::Event> {
+        &mut self.engine.events
+    }
+
+    /// What was ignored, refused or lost.
+    pub const fn counts(&self) -> &Counts {
+        &self.engine.counts
+    }
+
+    /// Messages sent since the start.
+    pub const fn sent(&self) -> u64 {
+        self.engine.sent
+    }
+
+    /// The world below the stacks.
+    pub const fn world_mut(&mut self) -> &mut D {
+        &mut self.world
+    }
+
+    /// The link, to change its faults.
+    pub const fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// The hash of all that was delivered, if it is [kept](Self::traced).
+    pub fn trace(&self) -> Option<u64> {
+        self.engine.trace.map(TraceHash::value)
+    }
+
+    /// Bytes the driver and the node take in memory for each node, beside what states hold on the
+    /// heap.
+    pub const fn bytes_per_node(&self) -> usize {
+        mem::size_of::<Slot<S>>() + mem::size_of::<u32>()
+    }
+}
+
+impl<S: Protocol, D, L> fmt::Debug for Simulation<S, D, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulation")
+            .field("nodes", &self.nodes.len())
+            .field("order", &self.engine.order)
+            .field("cycle", &self.engine.cycle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Protocol<Id = u32>> Engine<S> {
+    /// The time at a node whose clock runs `ahead` of the cycle's start.
+    #[inline]
+    fn now(&self, ahead: u32) -> Time {
+        Time::from_micros(self.began.as_micros() + u64::from(ahead))
+    }
+
+    /// The driver's own randomness for `purpose` in this cycle.
+    fn draw(&self, purpose: u64) -> Random {
+        self.key.with(purpose).random(u64::from(self.cycle))
+    }
+}
+
+/// Names of the driver's own randomness; nodes are numbered below 2^32.
+const SHUFFLE: u64 = 1 << 32;
+const LINK: u64 = 2 << 32;
+
+/// The context of one call.
+struct CycleContext<'a, S: Protocol> {
+    node: u32,
+    now: Time,
+    why: Activation,
+    stream: Stream,
+    /// Where this call's messages begin in the queue.
+    start: usize,
+    /// Whose datagram's room is on offer, if it is.
+    spare: Option<u32>,
+    engine: &'a mut Engine<S>,
+}
+
+impl<S: Protocol<Id = u32>> Local<S> for CycleContext<'_, S> {
+    #[inline]
+    fn me(&self) -> u32 {
+        self.node
+    }
+    #[inline]
+    fn now(&self) -> Time {
+        self.now
+    }
+    #[inline]
+    fn wall(&self) -> u64 {
+        self.now.as_micros()
+    }
+    #[inline]
+    fn round(&self) -> Round {
+        self.engine.cycle
+    }
+    #[inline]
+    fn rng(&mut self) -> &mut Random {
+        self.stream.random()
+    }
+    #[inline]
+    fn key(&self) -> Key {
+        self.stream.key()
+    }
+    #[inline]
+    fn emit(&mut self, event: S::Event) {
+        if !self.engine.muted {
+            self.engine.events.push(self.node, event);
+        }
+    }
+    fn tally(&mut self, layer: &'static str, cause: &'static str) {
+        if !self.engine.muted {
+            self.engine.counts.add(layer, cause);
+        }
+    }
+}
+
+impl<S: Protocol<Id = u32>> Context<S> for CycleContext<'_, S> {
+    #[inline]
+    fn send(&mut self, to: u32, message: S::Message) {
+        if self.spare.is_some_and(|peer| peer != to || message.encoded_len() > self.room(to)) {
+            return self.tally("driver", "no spare room");
+        }
+        let opening = self.why == Activation::Round;
+        let from = self.node;
+        self.engine.queue.push_back(Envelope { from, to, opening, message });
+    }
+
+    fn room(&self, to: u32) -> usize {
+        let sent = self.engine.queue.range(self.start..).filter(|sent| sent.to == to);
+        let used: usize = sent.map(|sent| sent.message.encoded_len()).sum();
+        BUDGET.saturating_sub(used)
+    }
+
+    fn watch(&mut self, peer: u32, on: bool) {
+        let watchers = self.engine.watches.entry(peer).or_default();
+        watchers.retain(|&watcher| watcher != self.node);
+        if on {
+            watchers.push(self.node);
+        }
+    }
+}
+
+/// Asks the processor for a node's memory, so that the misses of a block overlap.
+#[inline]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "a prefetch reads nothing: any address is allowed. Averaging over a fixed view at \
+                  N = 10^6 takes a third of the time with it; `blocked_is_sequential_in_blocks_of_one` \
+                  is its test"
+    )
+)]
+fn prefetch<T>(what: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = core::ptr::from_ref(what).cast::<i8>();
+        for line in (0..mem::size_of::<T>()).step_by(64).take(LINES) {
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line)) }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = what;
+}
+
+/// Cache lines of a node fetched ahead: beyond this, a block no longer fits the first-level cache.
+#[cfg(target_arch = "x86_64")]
+const LINES: usize = 8;

@@ -1,0 +1,313 @@
+//! Links and their faults: one trait, implemented by decorators that wrap one another, usable in
+//! every driver.
+
+use core::time::Duration;
+
+use alloc::vec::Vec;
+
+use arrayvec::ArrayVec;
+
+use crate::error::ParameterError;
+use crate::random::Random;
+use crate::time::Time;
+
+/// A message on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct Trip {
+    /// Who sent it.
+    pub from: u32,
+    /// Who is to get it.
+    pub to: u32,
+    /// When it was sent.
+    pub at: Time,
+    /// Its bytes; 0 in the cycle driver, which does not serialise.
+    pub len: usize,
+    /// Whether it opens an exchange: sent of the node's own accord, not in answer to a message.
+    pub opening: bool,
+}
+
+/// The delays of the copies that arrive: none if it is lost, two if it is doubled.
+pub type Copies = ArrayVec<Duration, 4>;
+
+/// Decides what becomes of each message.
+///
+/// ```
+/// use gossip_core::sim::link::{Copies, Link, Trip};
+///
+/// /// Loses everything that node 0 sends.
+/// struct Mute;
+/// impl Link for Mute {
+///     fn carry(&mut self, trip: &Trip, _: &mut gossip_core::Random) -> Copies {
+///         (trip.from != 0).then_some(core::time::Duration::ZERO).into_iter().collect()
+///     }
+/// }
+/// ```
+pub trait Link {
+    /// What becomes of `trip`.
+    fn carry(&mut self, trip: &Trip, random: &mut Random) -> Copies;
+}
+
+/// Delivers everything at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Perfect;
+
+impl Link for Perfect {
+    #[inline]
+    fn carry(&mut self, _: &Trip, _: &mut Random) -> Copies {
+        core::iter::once(Duration::ZERO).collect()
+    }
+}
+
+/// How long messages take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Latency {
+    /// All the same.
+    Constant(Duration),
+    /// Evenly between two bounds.
+    Uniform(Duration, Duration),
+    /// At least the first, and on average the second more, exponentially: a long tail.
+    Exponential(Duration, Duration),
+}
+
+impl Latency {
+    /// One delay.
+    pub fn draw(&self, random: &mut Random) -> Duration {
+        match *self {
+            Self::Constant(delay) => delay,
+            Self::Uniform(low, high) => {
+                let width = high.saturating_sub(low).as_micros() as usize;
+                low.saturating_add(micros(random.below(width.saturating_add(1)) as f64))
+            }
+            Self::Exponential(least, mean) => {
+                least.saturating_add(micros(mean.as_micros() as f64 * random.exponential()))
+            }
+        }
+    }
+}
+
+/// A float of microseconds; the conversion saturates.
+fn micros(count: f64) -> Duration {
+    Duration::from_micros(count as u64)
+}
+
+/// The usual network: latency, loss, duplication, reordering, a largest datagram, partitions and
+/// one-way cuts. All may be changed while a simulation runs.
+///
+/// ```
+/// use core::time::Duration;
+/// use gossip_core::sim::link::{Latency, Network};
+///
+/// let network = Network::new(Latency::Uniform(Duration::from_millis(5), Duration::from_millis(50)))
+///     .loss(0.1)?
+///     .duplication(0.01)?;
+/// assert!(network.clone().loss(1.5).is_err());
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Network {
+    latency: Latency,
+    loss: f64,
+    link_failure: f64,
+    duplication: f64,
+    reordering: f64,
+    mtu: usize,
+    /// Which side of the partition each node is on; nodes beyond the end are on side 0.
+    sides: Vec<u32>,
+    /// Links cut in one direction, sorted.
+    cuts: Vec<(u32, u32)>,
+    /// Loss on everything to or from a node, besides `loss`, sorted by node.
+    grey: Vec<(u32, f64)>,
+}
+
+impl Default for Network {
+    /// No latency, no faults, datagrams of any size.
+    fn default() -> Self {
+        Self::new(Latency::Constant(Duration::ZERO))
+    }
+}
+
+impl Network {
+    /// A faultless network with this latency.
+    pub const fn new(latency: Latency) -> Self {
+        Self {
+            latency,
+            loss: 0.0,
+            link_failure: 0.0,
+            duplication: 0.0,
+            reordering: 0.0,
+            mtu: usize::MAX,
+            sides: Vec::new(),
+            cuts: Vec::new(),
+            grey: Vec::new(),
+        }
+    }
+
+    /// Each message is lost with this probability, independently.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn loss(mut self, probability: f64) -> Result<Self, ParameterError> {
+        self.loss = checked("loss", probability)?;
+        Ok(self)
+    }
+
+    /// Each exchange fails as a whole with this probability: its opening message is lost, an
+    /// answer never is (Jelasity et al. 2005, section 6.1: symmetric link failure).
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn link_failure(mut self, probability: f64) -> Result<Self, ParameterError> {
+        self.link_failure = checked("link_failure", probability)?;
+        Ok(self)
+    }
+
+    /// Each message arrives twice with this probability, the copy after a delay of its own.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn duplication(mut self, probability: f64) -> Result<Self, ParameterError> {
+        self.duplication = checked("duplication", probability)?;
+        Ok(self)
+    }
+
+    /// Each message is held back with this probability, for up to four more latencies, and so
+    /// overtaken.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn reordering(mut self, probability: f64) -> Result<Self, ParameterError> {
+        self.reordering = checked("reordering", probability)?;
+        Ok(self)
+    }
+
+    /// Datagrams longer than this many bytes vanish.
+    pub const fn mtu(mut self, bytes: usize) -> Self {
+        self.mtu = bytes;
+        self
+    }
+
+    /// Changes the latency.
+    pub const fn set_latency(&mut self, latency: Latency) {
+        self.latency = latency;
+    }
+
+    /// Changes the loss.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn set_loss(&mut self, probability: f64) -> Result<(), ParameterError> {
+        self.loss = checked("loss", probability)?;
+        Ok(())
+    }
+
+    /// Changes the duplication.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn set_duplication(&mut self, probability: f64) -> Result<(), ParameterError> {
+        self.duplication = checked("duplication", probability)?;
+        Ok(())
+    }
+
+    /// Changes the reordering.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn set_reordering(&mut self, probability: f64) -> Result<(), ParameterError> {
+        self.reordering = checked("reordering", probability)?;
+        Ok(())
+    }
+
+    /// Loses everything to and from `node` with this probability, besides the general loss: a
+    /// grey failure.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a probability.
+    pub fn set_grey(&mut self, node: u32, probability: f64) -> Result<(), ParameterError> {
+        let probability = checked("grey loss", probability)?;
+        match self.grey.binary_search_by_key(&node, |g| g.0) {
+            Ok(at) => self.grey[at].1 = probability,
+            Err(at) => self.grey.insert(at, (node, probability)),
+        }
+        Ok(())
+    }
+
+    /// Puts `node` on a side; only nodes of one side hear each other. All start on side 0.
+    pub fn set_side(&mut self, node: u32, side: u32) {
+        let at = node as usize;
+        if self.sides.len() <= at {
+            self.sides.resize(at + 1, 0);
+        }
+        self.sides[at] = side;
+    }
+
+    /// Cuts the link from `from` to `to`, in that direction only.
+    pub fn cut(&mut self, from: u32, to: u32) {
+        if let Err(at) = self.cuts.binary_search(&(from, to)) {
+            self.cuts.insert(at, (from, to));
+        }
+    }
+
+    /// Ends all partitions, cuts and grey failures.
+    pub fn heal(&mut self) {
+        self.sides.clear();
+        self.cuts.clear();
+        self.grey.clear();
+    }
+
+    fn side(&self, node: u32) -> u32 {
+        self.sides.get(node as usize).copied().unwrap_or(0)
+    }
+
+    fn grey_loss(&self, node: u32) -> f64 {
+        self.grey.binary_search_by_key(&node, |g| g.0).map_or(0.0, |at| self.grey[at].1)
+    }
+
+    fn loses(&self, trip: &Trip, random: &mut Random) -> bool {
+        trip.len > self.mtu
+            || self.side(trip.from) != self.side(trip.to)
+            || self.cuts.binary_search(&(trip.from, trip.to)).is_ok()
+            || (self.loss > 0.0 && random.chance(self.loss))
+            || (trip.opening && self.link_failure > 0.0 && random.chance(self.link_failure))
+            || (!self.grey.is_empty()
+                && (random.chance(self.grey_loss(trip.from))
+                    || random.chance(self.grey_loss(trip.to))))
+    }
+
+    fn delay(&self, random: &mut Random) -> Duration {
+        let mut delay = self.latency.draw(random);
+        if self.reordering > 0.0 && random.chance(self.reordering) {
+            for _ in 0..=random.below(4) {
+                delay = delay.saturating_add(self.latency.draw(random));
+            }
+        }
+        delay
+    }
+}
+
+impl Link for Network {
+    fn carry(&mut self, trip: &Trip, random: &mut Random) -> Copies {
+        let mut copies = Copies::new();
+        if !self.loses(trip, random) {
+            copies.push(self.delay(random));
+            if self.duplication > 0.0 && random.chance(self.duplication) {
+                copies.push(self.delay(random));
+            }
+        }
+        copies
+    }
+}
+
+fn checked(parameter: &'static str, probability: f64) -> Result<f64, ParameterError> {
+    ParameterError::new(parameter, probability, "probability", "0 to 1")
+        .unless((0.0..=1.0).contains(&probability))?;
+    Ok(probability)
+}

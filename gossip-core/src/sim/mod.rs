@@ -1,0 +1,33 @@
+//! Simulators: the same layers as on sockets, over virtual networks.
+//!
+//! - [`cycle`]: rounds without time or bytes, for a million nodes.
+//! - [`event`]: virtual time and real datagrams, with latency, loss, duplication, reordering,
+//!   partitions and churn.
+//! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
+//!   golden tests.
+//!
+//! Nodes are numbered from 0; their identifier is the number, a `u32`.
+
+pub mod cycle;
+mod events;
+pub mod link;
+mod world;
+
+pub use events::Events;
+pub use link::{Link, Network};
+pub use world::{Activation, World};
+
+/// Folds what happened into a number that two equal runs share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceHash(u64);
+
+impl TraceHash {
+    pub(crate) const fn fold(&mut self, word: u64) {
+        self.0 = crate::random::mix(self.0.rotate_left(7) ^ word);
+    }
+
+    /// The hash so far.
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+}
