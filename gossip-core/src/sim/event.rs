@@ -121,6 +121,8 @@ struct Slot<S: Protocol> {
     status: Status,
     /// Lives so far: what was due to an earlier one is void.
     life: u32,
+    /// Lives that began without the state of the one before.
+    restarts: u32,
     /// The earliest wake on the agenda.
     wake: Time,
     /// Microseconds its wall clock is off.
@@ -399,6 +401,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
             node,
             status: Status::Alive,
             life: 0,
+            restarts: 0,
             wake: Time::NEVER,
             skew: 0,
             held: Vec::new(),
@@ -434,6 +437,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
         if crashed {
             let life = self.slots[node as usize].life + 1;
             self.slots[node as usize].node = self.build(node, life)?;
+            self.slots[node as usize].restarts += 1;
             self.come_back(node);
         }
         Ok(crashed)
@@ -519,6 +523,11 @@ impl<S: Protocol<Id = u32>, L> Simulation<S, L> {
     /// How `node` is; `None` if there is no such node.
     pub fn status(&self, node: u32) -> Option<Status> {
         self.slots.get(node as usize).map(|slot| slot.status)
+    }
+
+    /// How often `node` has started anew, without its state.
+    pub fn restarts(&self, node: u32) -> u32 {
+        self.slots.get(node as usize).map_or(0, |slot| slot.restarts)
     }
 
     /// The stack of a node that has not crashed.
