@@ -1,0 +1,22 @@
+//! The workspace's tasks, run as `cargo xtask <task>`.
+//!
+//! | task | what it does |
+//! |---|---|
+//! | `test` | every test and doctest of the workspace |
+//! | `bench` | the benchmarks |
+//! | `soak` | the long tests that `test` leaves out |
+//!
+//! Exit codes: 0 when all is well, 1 when something failed, 2 when the command line is wrong.
+
+mod bench;
+mod cli;
+mod clock;
+mod failure;
+mod soak;
+mod test;
+mod workspace;
+
+pub use cli::main;
+pub use clock::Stopwatch;
+pub use failure::Failure;
+pub use workspace::{PROTOCOL_CRATES, STYLE_CRATES, root};
