@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{Failure, Stopwatch, bench, soak, test};
+use crate::{Failure, Stopwatch, bench, soak, test, tidy};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -16,6 +16,8 @@ struct Cli {
 enum Task {
     /// Every test and doctest of the workspace, in all features
     Test(Forwarded),
+    /// The rules that neither the compiler nor clippy knows
+    Tidy,
     /// The benchmarks
     Bench(Forwarded),
     /// The long tests: those named soak_* that `test` leaves out, in release mode
@@ -37,6 +39,7 @@ pub fn main() -> ExitCode {
     // On a wrong command line, clap prints what is wrong and ends the process with code 2.
     let outcome = match Cli::parse().task {
         Task::Test(forwarded) => test::run(&forwarded.args, &clock),
+        Task::Tidy => tidy::run(),
         Task::Bench(forwarded) => bench::run(&forwarded.args, &clock),
         Task::Soak(forwarded) => soak::run(&forwarded.args, &clock),
     };

@@ -3,6 +3,7 @@
 //! | task | what it does |
 //! |---|---|
 //! | `test` | every test and doctest of the workspace |
+//! | `tidy` | the rules that neither the compiler nor clippy knows |
 //! | `bench` | the benchmarks |
 //! | `soak` | the long tests that `test` leaves out |
 //!
@@ -14,6 +15,7 @@ mod clock;
 mod failure;
 mod soak;
 mod test;
+pub mod tidy;
 mod workspace;
 
 pub use cli::main;
