@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{Failure, Stopwatch, bench, soak, test, tidy};
+use crate::{Failure, Stopwatch, bench, ci, soak, test, tidy};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -14,6 +14,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Everything a change must pass: fmt, clippy, tidy, doc, builds without std, link test, tests
+    Ci,
     /// Every test and doctest of the workspace, in all features
     Test(Forwarded),
     /// The rules that neither the compiler nor clippy knows
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
     let clock = Stopwatch::start();
     // On a wrong command line, clap prints what is wrong and ends the process with code 2.
     let outcome = match Cli::parse().task {
+        Task::Ci => ci::run(&clock),
         Task::Test(forwarded) => test::run(&forwarded.args, &clock),
         Task::Tidy => tidy::run(),
         Task::Bench(forwarded) => bench::run(&forwarded.args, &clock),

@@ -2,6 +2,7 @@
 //!
 //! | task | what it does |
 //! |---|---|
+//! | `ci` | everything a change must pass, step by step; the tests come last |
 //! | `test` | every test and doctest of the workspace |
 //! | `tidy` | the rules that neither the compiler nor clippy knows |
 //! | `bench` | the benchmarks |
@@ -10,6 +11,7 @@
 //! Exit codes: 0 when all is well, 1 when something failed, 2 when the command line is wrong.
 
 mod bench;
+mod ci;
 mod cli;
 mod clock;
 mod failure;
