@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{Failure, Stopwatch, bench, ci, soak, test, tidy};
+use crate::{Failure, Stopwatch, bench, ci, repro, soak, test, tidy};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -20,6 +20,8 @@ enum Task {
     Test(Forwarded),
     /// The rules that neither the compiler nor clippy knows
     Tidy,
+    /// The papers' experiments: measured beside published. `repro list` shows them
+    Repro(repro::Request),
     /// The benchmarks
     Bench(Forwarded),
     /// The long tests: those named soak_* that `test` leaves out, in release mode
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
         Task::Ci => ci::run(&clock),
         Task::Test(forwarded) => test::run(&forwarded.args, &clock),
         Task::Tidy => tidy::run(),
+        Task::Repro(request) => repro::run(&request),
         Task::Bench(forwarded) => bench::run(&forwarded.args, &clock),
         Task::Soak(forwarded) => soak::run(&forwarded.args, &clock),
     };

@@ -5,6 +5,7 @@
 //! | `ci` | everything a change must pass, step by step; the tests come last |
 //! | `test` | every test and doctest of the workspace |
 //! | `tidy` | the rules that neither the compiler nor clippy knows |
+//! | `repro` | the papers' experiments: measured beside published, with a verdict |
 //! | `bench` | the benchmarks |
 //! | `soak` | the long tests that `test` leaves out |
 //!
@@ -15,6 +16,7 @@ mod ci;
 mod cli;
 mod clock;
 mod failure;
+pub mod repro;
 mod soak;
 mod test;
 pub mod tidy;
