@@ -11,10 +11,13 @@
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
 pub mod cycle;
+pub mod event;
 mod events;
+pub mod fault;
 pub mod link;
 pub mod observe;
 pub mod pairs;
+pub mod script;
 mod world;
 
 pub use events::Events;
