@@ -192,7 +192,9 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
             return None;
         }
         // What is older than the clock can tell stays old for as long again.
-        theirs.iter_mut().for_each(|news| news.age_ms = news.age_ms.min(u32::MAX / 2));
+        for news in theirs.iter_mut() {
+            news.age_ms = news.age_ms.min(u32::MAX / 2);
+        }
         if !theirs.is_sorted_by_key(|news| news.age_ms) {
             cx.count("view out of order");
             theirs.sort_unstable_by_key(|news| news.age_ms);
