@@ -194,10 +194,6 @@ fn print_table(rows: &[(&str, u32, f64)]) {
     for &(name, nodes, nanos) in rows {
         let chase = best("pointer chase, fixed view", nodes);
         let hand = best("by hand", nodes);
-        println!(
-            "{name:28} {nodes:>9} {nanos:>9.1} {:>9.2} {:>9.2}",
-            nanos / chase,
-            nanos / hand
-        );
+        println!("{name:28} {nodes:>9} {nanos:>9.1} {:>9.2} {:>9.2}", nanos / chase, nanos / hand);
     }
 }

@@ -102,10 +102,10 @@ fn golden_traces() {
     assert_eq!(events(42).1, EVENTS, "events");
 }
 
-const SEQUENTIAL: u64 = 10683126496082612023;
-const SYNCHRONOUS: u64 = 16034342292865883278;
-const BLOCKED: u64 = 7125492512682943541;
-const EVENTS: u64 = 18316198714172760621;
+const SEQUENTIAL: u64 = 6719078148478683658;
+const SYNCHRONOUS: u64 = 7802626715112103539;
+const BLOCKED: u64 = 2767703438153022280;
+const EVENTS: u64 = 26791396262415266;
 
 #[test]
 fn adding_a_layer_moves_no_other_layers_draws() {
