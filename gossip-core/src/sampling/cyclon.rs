@@ -25,7 +25,8 @@
 //! - What is out in a node's own shuffle is not sent again in answers meanwhile, so shuffles may
 //!   overlap and double no link.
 //! - Ages are kept as the round of birth, so a round writes nothing; they count the same.
-//! - A node whose view is empty asks its latest contact again.
+//! - A node joins by shuffling with its contact, at a decaying rate until that has answered, and
+//!   asks it again when its view is empty; the paper's random walks are not done.
 
 use core::ops::Range;
 
@@ -37,6 +38,7 @@ use crate::id::PeerId;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
 use crate::random::Random;
+use crate::sampling::contact::Contact;
 use crate::sampling::descriptor::{Descriptor, Entry, view_size};
 use crate::time::Round;
 use crate::wire::{Bounded, Nothing};
@@ -85,8 +87,8 @@ pub struct State<I, const C: usize, P = ()> {
     shuffle: u16,
     size: u16,
     changes: u32,
-    /// Asked when the view is empty.
-    contact: Option<I>,
+    /// Whom to join through.
+    contact: Contact<I>,
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
@@ -97,7 +99,14 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
         ParameterError::new("shuffle length l", shuffle as f64, "descriptors", "at least 1")
             .unless(shuffle >= 1)?;
         let shuffle = shuffle.min(size.into()) as u16;
-        Ok(Self { view: ArrayVec::new(), lent: 0, shuffle, size, changes: 0, contact: None })
+        Ok(Self {
+            view: ArrayVec::new(),
+            lent: 0,
+            shuffle,
+            size,
+            changes: 0,
+            contact: Contact::none(),
+        })
     }
 }
 
@@ -185,9 +194,10 @@ where
         let now = cx.round();
         let mut sent = Message::new();
         sent.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
-        let Some(oldest) = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now)) else {
-            return self.contact.filter(|&peer| peer != cx.me()).map(|contact| (contact, sent));
-        };
+        if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), now) {
+            return Some((contact, sent));
+        }
+        let oldest = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now))?;
         let last = self.view.len() - 1;
         self.view.swap(oldest, last);
         let others = cx.rng().choose(&mut self.view[..last], usize::from(self.shuffle) - 1);
@@ -213,7 +223,8 @@ where
         Some(reply)
     }
 
-    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+        self.contact.hear(from);
         let (partner, others) = self.settle();
         let before = self.view.len();
         self.insert(reply, 0..others, cx);
@@ -232,8 +243,8 @@ where
         self.settle();
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
-        self.contact = Some(peer);
+    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Local<Self>) {
+        self.contact.tell(peer, cx.round());
     }
 }
 

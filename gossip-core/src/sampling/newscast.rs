@@ -26,7 +26,8 @@
 //! - PeerSim asks only neighbours that live, which no node can know. Here a partner that does not
 //!   answer costs its asker the round, and is dropped.
 //! - Ages are kept as the round of birth, so a round writes nothing; they count the same.
-//! - A node whose view is empty asks its latest contact again.
+//! - A node joins through its contact, at a decaying rate until that has answered, and asks it
+//!   again when its view is empty.
 
 use arrayvec::ArrayVec;
 
@@ -36,6 +37,7 @@ use crate::id::{PeerId, fingerprint};
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
 use crate::random::Random;
+use crate::sampling::contact::Contact;
 use crate::sampling::descriptor::{Descriptor, Entry, view_size};
 use crate::time::Round;
 use crate::wire::{Bounded, Nothing};
@@ -72,8 +74,8 @@ pub struct State<I, const C: usize, P = ()> {
     size: u16,
     /// Whether the view has moved since the request under way was sent.
     moved: bool,
-    /// Asked when the view is empty.
-    contact: Option<I>,
+    /// Whom to join through.
+    contact: Contact<I>,
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
@@ -81,7 +83,7 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
 
     fn new(Config { size }: Config) -> Result<Self, ParameterError> {
         let size = view_size(size, C)?;
-        Ok(Self { view: ArrayVec::new(), changes: 0, size, moved: false, contact: None })
+        Ok(Self { view: ArrayVec::new(), changes: 0, size, moved: false, contact: Contact::none() })
     }
 }
 
@@ -226,7 +228,8 @@ where
 {
     #[inline]
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
-        let partner = self.sample(cx.rng()).or(self.contact).filter(|&peer| peer != cx.me())?;
+        let contact = self.contact.ask(cx.me(), self.view.is_empty(), cx.round());
+        let partner = contact.or_else(|| self.sample(cx.rng()))?;
         self.moved = false;
         Some((partner, self.tell(partner, below, cx)))
     }
@@ -245,7 +248,8 @@ where
     }
 
     #[inline]
-    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+        self.contact.hear(from);
         // The reply holds the freshest of what was asked with. A partner with a smaller view has
         // not kept all that fits here.
         let with_own = self.moved || reply.len() < self.view.len();
@@ -258,8 +262,8 @@ where
         self.changes = self.changes.wrapping_add(1);
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
-        self.contact = Some(peer);
+    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Local<Self>) {
+        self.contact.tell(peer, cx.round());
     }
 }
 
