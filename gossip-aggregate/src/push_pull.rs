@@ -256,6 +256,7 @@ impl<I: PeerId, F: Function> State<I, F> {
     }
 
     /// Finishes the epoch under way, and takes part in `epoch`.
+    #[cold]
     fn become_part_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
         let round = cx.round();
         let spent = round.wrapping_sub(self.began.unwrap_or(round));

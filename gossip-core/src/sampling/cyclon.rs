@@ -26,7 +26,8 @@
 //!   overlap and double no link.
 //! - Ages are kept as the round of birth, so a round writes nothing. They count the holder's own
 //!   shuffles, as the paper's do: the same whether the news came before or after its round.
-//! - A node whose view is empty asks its latest contact again.
+//! - A node joins by shuffling with its contact, at a decaying rate until that has answered, and
+//!   asks it again when its view is empty; the paper's random walks are not done.
 
 use core::ops::Range;
 
@@ -38,6 +39,7 @@ use crate::id::PeerId;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
 use crate::random::Random;
+use crate::sampling::contact::Contact;
 use crate::sampling::descriptor::{Descriptor, Entry, view_size};
 use crate::time::Round;
 use crate::wire::{Bounded, Nothing};
@@ -88,8 +90,8 @@ pub struct State<I, const C: usize, P = ()> {
     changes: u32,
     /// The round after that of the latest shuffle begun here; 0 before the first.
     shuffled: Round,
-    /// Asked when the view is empty.
-    contact: Option<I>,
+    /// Whom to join through.
+    contact: Contact<I>,
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
@@ -107,7 +109,7 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
             size,
             changes: 0,
             shuffled: 0,
-            contact: None,
+            contact: Contact::none(),
         })
     }
 }
@@ -204,9 +206,10 @@ where
         let now = self.clock(cx.round());
         let mut sent = Message::new();
         sent.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
-        let Some(oldest) = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now)) else {
-            return self.contact.filter(|&peer| peer != cx.me()).map(|contact| (contact, sent));
-        };
+        if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), cx.round()) {
+            return Some((contact, sent));
+        }
+        let oldest = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now))?;
         let last = self.view.len() - 1;
         self.view.swap(oldest, last);
         let others = cx.rng().choose(&mut self.view[..last], usize::from(self.shuffle) - 1);
@@ -232,7 +235,8 @@ where
         Some(reply)
     }
 
-    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+        self.contact.hear(from);
         let (partner, others) = self.settle();
         let before = self.view.len();
         self.insert(reply, 0..others, cx);
@@ -251,8 +255,8 @@ where
         self.settle();
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
-        self.contact = Some(peer);
+    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Local<Self>) {
+        self.contact.tell(peer, cx.round());
     }
 }
 

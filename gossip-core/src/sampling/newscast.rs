@@ -1,8 +1,8 @@
 //! Newscast: both partners leave an exchange with the freshest news of the two.
 //!
-//! Jelasity, van Steen, *Large-scale newscast computing on the internet*, VU Amsterdam IR-503, 2002,
-//! section 2; as PeerSim's `SimpleNewscast` does it, which Jelasity, Montresor, Babaoglu, *Gossip-based
-//! aggregation in large dynamic networks*, ACM TOCS 23(3), 2005, section 4.4, uses.
+//! Jelasity, van Steen, *Large-scale newscast computing on the internet*, VU Amsterdam IR-503,
+//! 2002, section 2; as PeerSim's `SimpleNewscast` does it, which Jelasity, Montresor, Babaoglu,
+//! *Gossip-based aggregation in large dynamic networks*, ACM TOCS 23(3), 2005, section 4.4, uses.
 //!
 //! ```text
 //! every round:  q = a random neighbour; send q my view and (self, age 0)
@@ -32,7 +32,8 @@
 //!   2.2) and a round writes nothing. Ages are time, not counts of rounds: counts favour news that
 //!   happened to be passed on just after its holder's round, which then never ages, and in-degrees
 //!   spread by 36.
-//! - A node whose view is empty asks its latest contact again.
+//! - A node joins through its contact, at a decaying rate until that has answered, and asks it
+//!   again when its view is empty.
 
 use core::hash::{Hash, Hasher};
 use core::time::Duration;
@@ -46,6 +47,7 @@ use crate::message;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
 use crate::random::Random;
+use crate::sampling::contact::Contact;
 use crate::sampling::descriptor::view_size;
 use crate::time::Time;
 use crate::wire::{Bounded, Nothing, Wire};
@@ -121,8 +123,8 @@ pub struct State<I, const C: usize, P = ()> {
     size: u16,
     /// Whether the view has moved since the request under way was sent.
     moved: bool,
-    /// Asked when the view is empty.
-    contact: Option<I>,
+    /// Whom to join through.
+    contact: Contact<I>,
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
@@ -131,7 +133,7 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
     fn new(Config { size }: Config) -> Result<Self, ParameterError> {
         const { assert!(C <= MASK, "a view of Newscast holds at most 64 peers") };
         let size = view_size(size, C)?;
-        Ok(Self { view: ArrayVec::new(), changes: 0, size, moved: false, contact: None })
+        Ok(Self { view: ArrayVec::new(), changes: 0, size, moved: false, contact: Contact::none() })
     }
 }
 
@@ -379,7 +381,8 @@ where
 {
     #[inline]
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
-        let partner = self.sample(cx.rng()).or(self.contact).filter(|&peer| peer != cx.me())?;
+        let contact = self.contact.ask(cx.me(), self.view.is_empty(), cx.round());
+        let partner = contact.or_else(|| self.sample(cx.rng()))?;
         self.moved = false;
         Some((partner, self.tell(partner, below, cx)))
     }
@@ -398,7 +401,8 @@ where
     }
 
     #[inline]
-    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+        self.contact.hear(from);
         // The reply holds the freshest of what was asked with. A partner with a smaller view has
         // not kept all that fits here.
         let with_own = self.moved || reply.len() < self.view.len();
@@ -411,8 +415,8 @@ where
         self.changes = self.changes.wrapping_add(1);
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
-        self.contact = Some(peer);
+    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Local<Self>) {
+        self.contact.tell(peer, cx.round());
     }
 }
 
