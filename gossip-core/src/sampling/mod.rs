@@ -1,5 +1,7 @@
 //! Peer sampling: who to gossip with, from a small view that the peers themselves keep fresh.
 //!
+//! Not a protocol: the samplers are in the modules below.
+//!
 //! | Sampler | In-degree | Dead links | Choose it when |
 //! |---|---|---|---|
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
