@@ -205,7 +205,9 @@ impl<S: Stack> Builder<S> {
         tokio::spawn(async move {
             warden.end(match task.await {
                 Ok(ended) => ended,
-                Err(error) if error.is_panic() => Ended::Panicked(message(error.into_panic())),
+                Err(error) if error.is_panic() => {
+                    Ended::Panicked(message(error.into_panic().as_ref()))
+                }
                 Err(_) => Ended::Stopped,
             });
         });
@@ -242,13 +244,7 @@ impl Place {
     async fn open(self) -> Result<Box<dyn Transport>, SpawnError> {
         match self {
             Self::Over(transport) => Ok(transport),
-            Self::Bind(addr) => match Udp::bind(addr).await {
-                Ok(udp) => Ok(Box::new(udp)),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    Err(SpawnError::Taken { addr })
-                }
-                Err(error) => Err(SpawnError::Bind { addr, error }),
-            },
+            Self::Bind(addr) => Ok(Box::new(Udp::bind(addr).await?)),
         }
     }
 }
@@ -293,7 +289,7 @@ fn check_contacts(
     Ok(checked)
 }
 
-fn message(panic: Box<dyn std::any::Any + Send>) -> String {
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".to_owned())

@@ -32,7 +32,7 @@ pub const ADDRESSES: usize = 65_536;
 /// use gossip_net::{Transport, Udp};
 ///
 /// let faults = Faults::new(Network::default().loss(1.0)?, 42);
-/// let a = Faulty::new(Udp::bind(([127, 0, 0, 1], 0).into()).await?, &faults)?;
+/// let a = Faulty::new(Udp::bind(([127, 0, 0, 1], 0)).await?, &faults)?;
 /// a.send(([127, 0, 0, 1], 9).into(), b"never arrives").await?;
 /// assert_eq!(a.counts().total("lost"), 1);
 /// faults.change(|network| network.set_loss(0.0))?; // while nodes run
@@ -115,6 +115,9 @@ impl Faults {
 }
 
 /// A transport that loses, delays, doubles and reorders what it sends.
+///
+/// What it holds back is on its way: it arrives even if the sender has stopped meanwhile, and
+/// until then the sender's address stays taken.
 #[derive(Debug)]
 pub struct Faulty<T> {
     transport: Arc<T>,

@@ -146,7 +146,7 @@ impl<S: Stack> Handle<S> {
         let mut counts = state.effects.counts.clone();
         counts.merge(&state.transport);
         let frames_in = state.effects.frames;
-        Counters { events, events_shed, frames_in, counts, ..state.counters.clone() }
+        Counters { frames_in, events, events_shed, counts, ..state.counters.clone() }
     }
 
     /// How the node stands to its cluster.

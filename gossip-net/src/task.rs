@@ -264,10 +264,9 @@ impl<S: Stack> Task<S> {
             Ok(_) if self.presence.heard(from, self.clock.now()) => {
                 self.shared.status.send_replace(Status::Connected);
             }
-            Ok(_) => {}
             Err(Foreign::Cluster(_)) => self.foreign += 1,
-            // The node counts it by cause.
-            Err(_) => {}
+            // What is wrong with the others, the node counts by cause.
+            _ => {}
         }
         self.call(|node, at, out| node.datagram(from, bytes, at, out)).await;
     }

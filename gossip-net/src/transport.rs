@@ -169,7 +169,7 @@ const ENOBUFS: i32 = SYSTEM.1;
 
 /// Whose doing `error` is, and its name in counters.
 pub(crate) fn judge(error: &io::Error) -> (Blame, &'static str) {
-    if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) {
+    if matches!(error.get_ref(), Some(inner) if inner.is::<TooLong>()) {
         return (Blame::Datagram, "datagram too long for the transport");
     }
     match (error.raw_os_error(), error.kind()) {

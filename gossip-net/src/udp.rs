@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use async_trait::async_trait;
 use tokio::net::UdpSocket;
 
+use crate::builder::SpawnError;
 use crate::transport::Transport;
 
 /// A UDP socket.
@@ -18,13 +19,13 @@ use crate::transport::Transport;
 /// # runtime.block_on(async {
 /// use gossip_net::{Transport, Udp};
 ///
-/// let a = Udp::bind(([127, 0, 0, 1], 0).into()).await?;
-/// let b = Udp::bind(([127, 0, 0, 1], 0).into()).await?;
+/// let a = Udp::bind(([127, 0, 0, 1], 0)).await?;
+/// let b = Udp::bind(([127, 0, 0, 1], 0)).await?;
 /// a.send(b.local_addr()?, b"hello").await?;
 /// let mut buffer = [0; 16];
 /// assert_eq!(b.recv(&mut buffer).await?, (5, a.local_addr()?));
-/// # Ok::<(), std::io::Error>(()) })?;
-/// # Ok::<(), std::io::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Udp {
@@ -37,8 +38,17 @@ impl Udp {
     ///
     /// # Errors
     ///
-    /// The system's: the address is taken, not of this host, or forbidden.
-    pub async fn bind(addr: SocketAddr) -> io::Result<Self> {
+    /// [`SpawnError::Taken`] if another socket has the address, [`SpawnError::Bind`] if it is not
+    /// of this host, or forbidden.
+    pub async fn bind(addr: impl Into<SocketAddr>) -> Result<Self, SpawnError> {
+        let addr = addr.into();
+        Self::open(addr).await.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => SpawnError::Taken { addr },
+            _ => SpawnError::Bind { addr, error },
+        })
+    }
+
+    async fn open(addr: SocketAddr) -> io::Result<Self> {
         let socket = UdpSocket::bind(addr).await?;
         // Until the reactor has said so once, a new socket counts as full.
         socket.writable().await?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gossip_aggregate::{Average, Mean, push_pull};
-use gossip_core::sampling::Cyclon;
+use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::{
     Context, Layer, Nothing, ParameterError, PeerId, Protocol, Receipt, Refusal, message, stack,
 };
@@ -29,7 +29,7 @@ pub(crate) fn averaging<I: PeerId>(
     let config = push_pull::Config::founding(Mean::of(input)?).endless();
     let patience = tick / 2;
     Ok(Averaging::new(
-        Cyclon::new(Default::default())?.patience(patience)?,
+        Cyclon::new(cyclon::Config::default())?.patience(patience)?,
         Average::new(config)?.patience(patience)?,
     ))
 }
