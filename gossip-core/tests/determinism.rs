@@ -102,10 +102,10 @@ fn golden_traces() {
     assert_eq!(events(42).1, EVENTS, "events");
 }
 
-const SEQUENTIAL: u64 = 6719078148478683658;
-const SYNCHRONOUS: u64 = 7802626715112103539;
-const BLOCKED: u64 = 2767703438153022280;
-const EVENTS: u64 = 26791396262415266;
+const SEQUENTIAL: u64 = 4994038903176439189;
+const SYNCHRONOUS: u64 = 18128201734305126167;
+const BLOCKED: u64 = 7708250982048471397;
+const EVENTS: u64 = 8322223237677980204;
 
 #[test]
 fn adding_a_layer_moves_no_other_layers_draws() {
