@@ -511,11 +511,11 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         for entry in self.hot.batch(self.config.batch) {
             let sent_already =
                 entry.source == Some(to) || asker.is_some_and(|slot| entry.has_answered(slot));
-            let message = Message::Spare(entry.rumor.clone());
-            if !sent_already && message.encoded_len() <= cx.room(to) {
+            // One byte says which message it is.
+            if !sent_already && entry.rumor.encoded_len() < cx.room(to) {
                 entry.sent = entry.sent.saturating_add(1);
                 self.traffic.spared += 1;
-                cx.send(to, message);
+                cx.send(to, Message::Spare(entry.rumor.clone()));
             }
         }
     }

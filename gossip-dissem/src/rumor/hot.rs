@@ -100,12 +100,11 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
         // All who asked and knew it count once together (the footnote of the paper's table 3), and
         // not at all if a contact of this node's own has counted already.
         let useless = round.useless.max(u16::from(round.idle));
-        let before = if needed > 0 && matches!(interest, Interest::Consecutive { .. }) {
+        self.useless = if needed > 0 && matches!(interest, Interest::Consecutive { .. }) {
             0
         } else {
             self.useless.saturating_add(useless)
         };
-        self.useless = before;
         self.active = true;
         self.rumor.age = self.rumor.age.saturating_add(1);
         if self.useless >= interest.k() {
