@@ -8,7 +8,7 @@
 //! latency 10ms
 //! contact 1 0
 //! run 2s
-//!   | 0.412s 1 -> 0 (10ms) Request(7, ..)
+//!   | 0.412164s 1 -> 0 (10ms) Request(7, ..)
 //! at 2s cut 0 1
 //! show 1
 //!   | view: 0
@@ -276,7 +276,11 @@ impl<S: Layer<(), Id = u32> + 'static> Stage<'_, S> {
 
     fn counts(&mut self) -> Result<Vec<String>, String> {
         let rows = self.sim()?.counts().iter();
-        Ok(rows.map(|(layer, cause, count)| format!("{count} {layer}: {cause}")).collect())
+        let row = |(layer, cause, count)| match layer {
+            "" => format!("{count} {cause}"),
+            _ => format!("{count} {layer}: {cause}"),
+        };
+        Ok(rows.map(row).collect())
     }
 
     /// The datagrams sent since they were last printed, and the events told.
@@ -304,8 +308,9 @@ fn print_passage<S: Layer<(), Id = u32>>(passage: &Passage) -> Vec<String> {
         [delay] => Span(*delay).to_string(),
         [delay, ..] => format!("twice, {}", Span(*delay)),
     };
-    let sent = Span(trip.at.since(Time::ZERO));
-    let head = format!("{sent} {} -> {} ({fate})", trip.from, trip.to);
+    let sent = trip.at.as_micros();
+    let (seconds, micros) = (sent / 1_000_000, sent % 1_000_000);
+    let head = format!("{seconds}.{micros:06}s {} -> {} ({fate})", trip.from, trip.to);
     let mut frames = bytes.get(HEADER..).unwrap_or_default();
     let mut out = Vec::new();
     while !frames.is_empty() {
