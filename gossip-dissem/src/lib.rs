@@ -2,7 +2,7 @@
 //!
 //! | Protocol | For | Reach |
 //! |---|---|---|
-//! | [`RumorMongering`] | news for everybody, cheap, with no one in charge | all but a known residue |
+//! | [`RumorMongering`] | news for everybody, with no one in charge | all but a known residue |
 //!
 //! Protocols are sans-IO layers: the same code runs in the simulators of `gossip-core` and on
 //! sockets. What holds under which faults is in the section *Guarantees* of the README.

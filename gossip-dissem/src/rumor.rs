@@ -8,7 +8,8 @@
 //! every round:   for each hot rumor: if somebody needed it, count = 0; else if a contact knew it,
 //!                                    count += 1; if count = k, lose interest
 //!                q = a random peer
-//!                push: send q the hot rumors       pull: ask q for its hot rumors, listing those known
+//!                push: send q the hot rumors
+//!                pull: ask q for its hot rumors, listing those known
 //! on a rumor:    tell the sender whether it was needed; if so, deliver it, and it is hot
 //! on a question: send the hot rumors that are not listed
 //! ```
@@ -184,7 +185,8 @@ pub struct Traffic {
 ///     }
 /// }
 ///
-/// let node = Node::new(Cyclon::new(Default::default())?, RumorMongering::new(Default::default())?);
+/// let news = RumorMongering::new(Default::default())?;
+/// let node = Node::new(Cyclon::new(Default::default())?, news);
 /// let mut sim = Simulation::new((0..200).map(|_| node.clone()), 7, Order::Sequential);
 /// for node in 1..200 {
 ///     sim.contact(node, 0);

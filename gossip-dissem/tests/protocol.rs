@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use gossip_core::node::{Clock, Config as NodeConfig, Effects};
-use gossip_core::packet::{Datagram, Header};
+use gossip_core::packet::{ClusterId, Datagram, Header};
 use gossip_core::sampling::Fixed;
 use gossip_core::{Blob, Bounded, Node, PeerId, Protocol, Receipt, Refusal, Time, Wire, stack};
 use gossip_dissem::rumor::{
@@ -54,17 +54,24 @@ impl Harness {
         self.sent()
     }
 
-    /// Lets `from` send `messages` in one datagram; returns the messages that this calls forth.
+    /// Lets `from` send `messages` in one datagram.
+    fn deliver(&mut self, from: u32, messages: impl IntoIterator<Item = Message<u32, Value>>) {
+        let mut bytes = Vec::new();
+        Header::of::<Frame>(ClusterId::default()).write(&mut bytes);
+        for message in messages {
+            Frame::news(message).encode(&mut bytes);
+        }
+        let clock = self.clock();
+        self.node.datagram(from, &bytes, clock, &mut self.out);
+    }
+
+    /// The same; returns the messages that this calls forth.
     fn hear(
         &mut self,
         from: u32,
         messages: impl IntoIterator<Item = Message<u32, Value>>,
     ) -> Vec<(u32, Message<u32, Value>)> {
-        let mut bytes = Vec::new();
-        Header::of::<Frame>(Default::default()).write(&mut bytes);
-        messages.into_iter().for_each(|message| Frame::news(message).encode(&mut bytes));
-        let clock = self.clock();
-        self.node.datagram(from, &bytes, clock, &mut self.out);
+        self.deliver(from, messages);
         self.sent()
     }
 
@@ -102,7 +109,7 @@ impl Harness {
 }
 
 fn opened(datagram: &Datagram<u32>) -> Vec<(u32, Message<u32, Value>)> {
-    let (_, mut frames) = Header::read(&datagram.bytes, Default::default()).unwrap();
+    let (_, mut frames) = Header::read(&datagram.bytes, ClusterId::default()).unwrap();
     let mut messages = Vec::new();
     while !frames.is_empty() {
         match Frame::decode(&mut frames).unwrap() {
@@ -140,12 +147,7 @@ fn rumors_to_one_peer_share_a_datagram_and_so_does_their_feedback() {
     assert_eq!(node.out.datagrams[0].frames, 3);
     node.sent();
 
-    let pushes: Vec<_> = (0..3).map(|at| Message::Push(rumor(at))).collect();
-    let mut bytes = Vec::new();
-    Header::of::<Frame>(Default::default()).write(&mut bytes);
-    pushes.into_iter().for_each(|message| Frame::news(message).encode(&mut bytes));
-    let clock = node.clock();
-    node.node.datagram(5, &bytes, clock, &mut node.out);
+    node.deliver(5, (0..3).map(|at| Message::Push(rumor(at))));
     assert_eq!(node.out.datagrams.len(), 1);
     let answers: Vec<_> = (0..3).map(|at| (5, feedback(rumor(at).id, true))).collect();
     assert_eq!(node.sent(), answers);
@@ -391,7 +393,8 @@ fn parameters_are_checked_by_name() {
         (Config::push(1).age(0), "age is 0 rounds; it must be 1 to 65535"),
         (
             Config::push(1).memory(64 * 66 - 1),
-            "memory is 4223 identifiers; it must be at least the intake times two more than the age",
+            "memory is 4223 identifiers; \
+             it must be at least the intake times two more than the age",
         ),
     ];
     for (config, message) in cases {

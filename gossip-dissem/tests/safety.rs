@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Everyone, News, Told, news};
 use gossip_core::context::Tap;
-use gossip_core::sampling::Cyclon;
+use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Network, Perfect};
 use gossip_core::testkit::{Bounds, DeliveredOnce, Invariant, Kinds, NoPhantoms, Trial};
@@ -46,7 +46,11 @@ fn config() -> impl Strategy<Value = Config> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     /// Rounds are in step in the cycle driver, so the stated memory suffices exactly: identifiers
     /// are forgotten all the time, and still nobody is told twice.
@@ -111,7 +115,7 @@ const fn delivered(event: &GossipEvent) -> Option<(RumorId<u32>, u32)> {
 #[test]
 fn each_rumor_once_and_none_invented_under_all_faults() {
     let node = Gossip::<u32>::new(
-        Cyclon::new(Default::default()).unwrap(),
+        Cyclon::new(cyclon::Config::default()).unwrap(),
         RumorMongering::new(Config::default().piggyback(true)).unwrap(),
     );
     let trial = Trial::new(8, move |_| node.clone()).faults(Kinds::ALL).cases(32).prepare(|sim| {
@@ -185,7 +189,9 @@ impl Member {
     ) -> R {
         let mut heard = Vec::new();
         let result = act(&mut self.inner, &mut Tap::new(cx, &mut heard));
-        heard.into_iter().for_each(|event| cx.emit(event));
+        for event in heard {
+            cx.emit(event);
+        }
         result
     }
 }
@@ -203,8 +209,7 @@ fn flood(config: Config, seed: u64) -> Flood {
     let nodes = 100;
     let member = |lies| Member { inner: news(config), lies, told: 0 };
     let all = (0..nodes).map(|node| member(if node == 0 { 500 } else { 0 }));
-    let mut sim =
-        Simulation::with(all, seed, Order::Sequential, Everyone::of(nodes), Perfect);
+    let mut sim = Simulation::with(all, seed, Order::Sequential, Everyone::of(nodes), Perfect);
     let mut out = Flood { reach: 0.0, hot: 0, remembered: 0 };
     let mut heard = 0_u32;
     for cycle in 0..100 {
@@ -227,18 +232,16 @@ fn flood(config: Config, seed: u64) -> Flood {
 
 /// Fabricated identifiers fill no table beyond its bound, and within what the network carries
 /// (batch over copies a node and rumor; `share` keeps one flooder below it) honest rumors get
-/// through. Measured with 3 seeds: .99; without shares, the control: see below.
+/// through. Measured with 3 seeds: .998 .995 .999; without shares, the control, .74 .72 .70.
 #[test]
 fn honest_rumors_get_through_a_flood_in_bounded_memory() {
     for seed in 1..=3 {
         let shared = flood(Config::default(), seed);
-        println!("reach {} hot {} remembered {}", shared.reach, shared.hot, shared.remembered);
         assert!(shared.hot <= 128 && shared.remembered <= 8_192, "a table has outgrown its bound");
         assert!(shared.reach >= 0.97, "reach {} through a flood, seed {seed}", shared.reach);
 
         let config = Config::default().share(500).intake(500).memory(500 * 66);
         let open = flood(config, seed);
-        println!("open: reach {} hot {} remembered {}", open.reach, open.hot, open.remembered);
         assert!(open.reach < 0.9, "reach {} without shares, seed {seed}", open.reach);
     }
 }

@@ -1,4 +1,6 @@
 //! Parameters of rumor mongering.
+//!
+//! Not a protocol: the parameters of the one in `rumor.rs`.
 
 use gossip_core::ParameterError;
 

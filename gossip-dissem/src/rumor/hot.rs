@@ -1,4 +1,6 @@
 //! The rumors a node spreads, and how it loses interest in them.
+//!
+//! Not a protocol: a table of the one in `rumor.rs`.
 
 use core::cmp::Reverse;
 

@@ -1,4 +1,6 @@
 //! What a node remembers having heard, and how much it takes in.
+//!
+//! Not a protocol: two tables of the one in `rumor.rs`.
 
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
