@@ -49,7 +49,7 @@ use gossip_core::{
 };
 
 pub use config::{Config, FANOUT_MAX, Interest, Style};
-use hot::{Farewell, Hot};
+use hot::{Entry, Farewell, Hot};
 use memory::{Intake, Memory};
 
 message! {
@@ -178,6 +178,7 @@ pub struct Traffic {
 /// use gossip_dissem::rumor::{self, RumorMongering};
 ///
 /// stack! {
+///     #[derive(Clone, Debug)]
 ///     pub struct Node<I: PeerId> {
 ///         peers: Cyclon<I, 20>,
 ///         #[uses(peers)]
@@ -340,7 +341,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// Sends the hot rumors to a peer contacted this round.
     fn push(&mut self, slot: usize, to: I, cx: &mut impl Context<Self>) {
-        for entry in self.hot.batch(self.config.batch) {
+        for entry in self.hot.batch(self.config.batch, |_| true) {
             entry.push(slot);
             self.traffic.pushed += 1;
             cx.send(to, Message::Push(entry.rumor.clone()));
@@ -350,7 +351,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     /// The names of what this node knows: what it spreads, then what came last.
     fn digest(&self) -> Bounded<RumorId<I>, DIGEST> {
         let mut known = Bounded::new();
-        known.fill(self.hot.ids());
+        known.fill(self.hot.rumors().map(|rumor| rumor.id));
         for &id in &self.recent {
             if !known.contains(&id) && known.push(id).is_err() {
                 break;
@@ -378,8 +379,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
             entry.meet_knower();
             self.traffic.withheld += 1;
         }
-        let batch = self.config.batch;
-        for entry in self.hot.batch(batch).filter(|entry| !known.contains(&entry.rumor.id)) {
+        let needed = |entry: &Entry<I, V>| !known.contains(&entry.rumor.id);
+        for entry in self.hot.batch(self.config.batch, needed) {
             entry.answer(slot);
             self.traffic.answered += 1;
             cx.send(asker, Message::Answer(entry.rumor.clone()));
@@ -489,8 +490,8 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
 
     fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
         let Some(heir) = below.sample(cx.rng()) else { return };
-        for entry in self.hot.batch(self.config.batch) {
-            cx.send(heir, Message::Spare(entry.rumor.clone()));
+        for rumor in self.hot.rumors().take(self.config.batch) {
+            cx.send(heir, Message::Spare(rumor.clone()));
         }
     }
 
@@ -510,11 +511,12 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
             return;
         }
         let asker = self.askers.iter().position(|&peer| peer == to);
-        for entry in self.hot.batch(self.config.batch) {
-            let sent_already =
-                entry.source == Some(to) || asker.is_some_and(|slot| entry.has_answered(slot));
+        let known = |entry: &Entry<I, V>| {
+            entry.source == Some(to) || asker.is_some_and(|slot| entry.has_answered(slot))
+        };
+        for entry in self.hot.batch(self.config.batch, |entry| !known(entry)) {
             // One byte says which message it is.
-            if !sent_already && entry.rumor.encoded_len() < cx.room(to) {
+            if entry.rumor.encoded_len() < cx.room(to) {
                 entry.sent = entry.sent.saturating_add(1);
                 self.traffic.spared += 1;
                 cx.send(to, Message::Spare(entry.rumor.clone()));

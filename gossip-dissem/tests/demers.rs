@@ -135,11 +135,15 @@ fn push_pull_leaves_a_far_smaller_residue() {
 }
 
 /// Pittel 1987; Karp et al. 2000: without losing interest, push needs log2 n + ln n + O(1) rounds
-/// and push-pull log3 n + O(ln ln n); 17.99 and 9.14 at n = 1000 (papers file, section 2).
+/// and push-pull log3 n + O(ln ln n); 17.99 and 9.14 at n = 1000; push under loss of a fifth and of
+/// half of the calls, 21.9 and 33.2 (papers file, section 2).
 #[test]
 fn rounds_until_all_have_heard() {
-    for (config, rounds) in [(Config::push(40), 17.99), (Config::push_pull(40), 9.14)] {
-        let runs = trials(40, SEED, |seed| epidemic_until_all(config, N, seed));
+    let (push, both) = (Config::push(40), Config::push_pull(40));
+    for (config, failing, rounds) in
+        [(push, 0.0, 17.99), (push, 0.2, 21.9), (push, 0.5, 33.2), (both, 0.0, 9.14)]
+    {
+        let runs = trials(30, SEED, |seed| epidemic_until_all(config, N, failing, seed));
         assert!(mean(&runs, residue).is(0.0, 0.0), "somebody lost interest too soon");
         expect("rounds", mean(&runs, t_last), rounds, 0.1);
     }

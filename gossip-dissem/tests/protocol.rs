@@ -359,7 +359,6 @@ fn an_identifier_is_forgotten_only_for_as_many_newer_ones() {
 fn a_leaving_node_hands_its_rumors_over() {
     let mut node = Harness::new(Config::push(2));
     node.publish("will").unwrap();
-    node.round();
     let clock = node.clock();
     node.node.leave(clock, &mut node.out);
     let sent = node.sent();

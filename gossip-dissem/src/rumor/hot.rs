@@ -169,8 +169,8 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
     }
 
     /// Newest first.
-    pub(super) fn ids(&self) -> impl Iterator<Item = RumorId<I>> {
-        self.entries.iter().rev().map(|entry| entry.rumor.id)
+    pub(super) fn rumors(&self) -> impl Iterator<Item = &Rumor<I, V>> {
+        self.entries.iter().rev().map(|entry| &entry.rumor)
     }
 
     /// The rumors that are passed on now.
@@ -178,11 +178,16 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
         self.entries.iter_mut().filter(|entry| entry.active)
     }
 
-    /// At most `count` of them: those sent least often, then those that came last.
-    pub(super) fn batch(&mut self, count: usize) -> impl Iterator<Item = &mut Entry<I, V>> {
+    /// At most `count` of those that are `wanted`: those sent least often, then those that came last.
+    pub(super) fn batch(
+        &mut self,
+        count: usize,
+        wanted: impl Fn(&Entry<I, V>) -> bool,
+    ) -> impl Iterator<Item = &mut Entry<I, V>> {
+        let goes = move |entry: &Entry<I, V>| entry.active && wanted(entry);
         let mut order: Vec<(u32, Reverse<usize>)> = Vec::new();
         if self.entries.len() > count {
-            let numbered = self.entries.iter().enumerate().filter(|(_, entry)| entry.active);
+            let numbered = self.entries.iter().enumerate().filter(|(_, entry)| goes(entry));
             order.extend(numbered.map(|(at, entry)| (entry.sent, Reverse(at))));
             order.sort_unstable();
         }
@@ -193,7 +198,7 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
         self.entries
             .iter_mut()
             .enumerate()
-            .filter(move |(at, entry)| entry.active && first(entry, *at))
+            .filter(move |(at, entry)| goes(entry) && first(entry, *at))
             .map(|(_, entry)| entry)
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod naive;
 use gossip_core::random::Random;
 use gossip_core::sampling::Complete;
 use gossip_core::sim::cycle::{Order, Simulation};
-use gossip_core::sim::link::Perfect;
+use gossip_core::sim::link::{Link, Network, Perfect};
 use gossip_core::sim::{Activation, World};
 use gossip_core::{Peers, Protocol};
 use gossip_dissem::rumor::{Command, Config, Event, RumorMongering};
@@ -63,21 +63,30 @@ pub(crate) struct Outcome {
 
 /// Spreads one rumor from node 0 until no node is interested any more.
 pub(crate) fn epidemic(config: Config, nodes: u32, order: Order, seed: u64) -> Outcome {
-    spread(config, nodes, order, seed, false)
+    spread(config, nodes, order, seed, Perfect, false)
 }
 
-/// Spreads one rumor from node 0 until all have heard, or no node is interested any more.
-pub(crate) fn epidemic_until_all(config: Config, nodes: u32, seed: u64) -> Outcome {
-    spread(config, nodes, Order::Synchronous, seed, true)
+/// Spreads one rumor from node 0 until all have heard, or no node is interested any more; this
+/// share of contacts fails.
+pub(crate) fn epidemic_until_all(config: Config, nodes: u32, failing: f64, seed: u64) -> Outcome {
+    let link = Network::default().link_failure(failing).expect("a probability");
+    spread(config, nodes, Order::Synchronous, seed, link, true)
 }
 
-fn spread(config: Config, nodes: u32, order: Order, seed: u64, until_all: bool) -> Outcome {
+fn spread(
+    config: Config,
+    nodes: u32,
+    order: Order,
+    seed: u64,
+    link: impl Link,
+    until_all: bool,
+) -> Outcome {
     let all = (0..nodes).map(|_| news(config));
     let world = Everyone::of(nodes);
     let mut sim = if order == Order::Synchronous {
-        Simulation::synchronous(all, seed, world, Perfect)
+        Simulation::synchronous(all, seed, world, link)
     } else {
-        Simulation::with(all, seed, order, world, Perfect)
+        Simulation::with(all, seed, order, world, link)
     };
     sim.command(0, Command::Publish(1)).expect("there is room");
     sim.events().take().for_each(drop);
