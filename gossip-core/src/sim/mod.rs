@@ -11,10 +11,12 @@
 pub mod cycle;
 mod events;
 pub mod link;
+mod oracle;
 mod world;
 
 pub use events::Events;
 pub use link::{Link, Network};
+pub use oracle::Oracle;
 pub use world::{Activation, World};
 
 /// Folds what happened into a number that two equal runs share.
