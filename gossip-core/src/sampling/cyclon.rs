@@ -223,6 +223,11 @@ impl<I: PeerId, const C: usize, P: Profile> Peers for State<I, C, P> {
         self.view.iter().for_each(|place| visit(place.entry.id, 0));
     }
 
+    fn age(&self, peer: I, now: Round) -> Option<Round> {
+        let place = self.view.iter().find(|place| place.entry.id == peer)?;
+        Some(place.entry.age(now))
+    }
+
     fn degree(&self) -> usize {
         self.view.len()
     }
