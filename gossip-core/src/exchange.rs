@@ -123,11 +123,11 @@ pub struct Pairwise<X: Protocol> {
     /// meant for the one before it.
     number: Option<u32>,
     patience_micros: u32,
-    /// Fingerprints of the requests answered last, so that one that comes twice is answered once.
-    answered: [u32; REMEMBERED],
+    /// Fingerprints of the requests settled last, so that one that comes twice is settled once.
+    settled: [u32; REMEMBERED],
 }
 
-/// Requests an atomic exchange remembers having answered. A node is asked about once a period, so
+/// Requests an atomic exchange remembers having settled. A node is asked about once a period, so
 /// a copy delayed by less than a few periods is known again. Our choice.
 const REMEMBERED: usize = 4;
 
@@ -146,7 +146,7 @@ impl<X: Protocol> Pairwise<X> {
     /// Over an exchange that is built already.
     pub const fn over(inner: X) -> Self {
         let patience_micros = PATIENCE.as_micros() as u32;
-        Self { inner, waiting: None, number: None, patience_micros, answered: [0; REMEMBERED] }
+        Self { inner, waiting: None, number: None, patience_micros, settled: [0; REMEMBERED] }
     }
 
     /// Waits `patience` for a reply, instead of [`PATIENCE`]. It must exceed the round trip, or
@@ -183,14 +183,14 @@ impl<X: Protocol> Pairwise<X> {
         }
     }
 
-    /// Whether request `number` from `from` was answered before; remembers it if not.
+    /// Whether request `number` from `from` was settled before; remembers it if not.
     fn is_repeated(&mut self, from: X::Id, number: u32) -> bool {
         // Never 0, which marks an empty place.
         let print = mix(fingerprint(&from) ^ u64::from(number)) as u32 | 1;
-        let known = self.answered.contains(&print);
+        let known = self.settled.contains(&print);
         if !known {
-            self.answered.rotate_right(1);
-            self.answered[0] = print;
+            self.settled.rotate_right(1);
+            self.settled[0] = print;
         }
         known
     }
@@ -255,12 +255,14 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
         cx: &mut impl Context<Self>,
     ) {
         match message {
+            // A copy of a request that was answered, or refused, must meet neither fate again:
+            // whichever of the two the initiator hears first settles it.
+            Leg::Request(number, _) if X::ATOMIC && self.is_repeated(from, number) => {
+                cx.count("request repeated");
+            }
             Leg::Request(number, _) if X::ATOMIC && self.waiting.is_some() => {
                 cx.count("refused: exchange under way");
                 cx.send(from, Leg::Busy(number));
-            }
-            Leg::Request(number, _) if X::ATOMIC && self.is_repeated(from, number) => {
-                cx.count("request repeated");
             }
             Leg::Request(number, request) => {
                 let reply = self.inner.respond(below, from, request, &mut Inner(cx));

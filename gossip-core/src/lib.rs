@@ -22,6 +22,8 @@ pub mod sampling;
 pub mod stack;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod time;
 pub mod wire;
 

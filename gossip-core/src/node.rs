@@ -167,31 +167,6 @@ impl<S: Layer> Node<S> {
         self.call(clock, effects, |stack, cx| stack.on_leave(&(), cx));
     }
 
-    /// When [`wake`](Self::wake) is due.
-    pub fn wake_at(&self) -> Time {
-        self.stack.wake_at()
-    }
-
-    /// Its identifier.
-    pub const fn me(&self) -> S::Id {
-        self.me
-    }
-
-    /// Rounds run.
-    pub const fn rounds(&self) -> Round {
-        self.round
-    }
-
-    /// The stack.
-    pub const fn stack(&self) -> &S {
-        &self.stack
-    }
-
-    /// The stack, to prepare it or to change its input from outside a protocol.
-    pub const fn stack_mut(&mut self) -> &mut S {
-        &mut self.stack
-    }
-
     /// A peer's stack has another shape: said once per shape.
     fn greet(&mut self, shape: u32, effects: &mut Effects<S>) {
         let known = shape == S::Message::SHAPE || self.strangers.contains(&shape);
@@ -222,6 +197,33 @@ impl<S: Layer> Node<S> {
         }
         effects.datagrams.extend(packer.take());
         result
+    }
+}
+
+impl<S: Protocol> Node<S> {
+    /// When [`wake`](Self::wake) is due.
+    pub fn wake_at(&self) -> Time {
+        self.stack.wake_at()
+    }
+
+    /// Its identifier.
+    pub const fn me(&self) -> S::Id {
+        self.me
+    }
+
+    /// Rounds run.
+    pub const fn rounds(&self) -> Round {
+        self.round
+    }
+
+    /// The stack.
+    pub const fn stack(&self) -> &S {
+        &self.stack
+    }
+
+    /// The stack, to prepare it or to change its input from outside a protocol.
+    pub const fn stack_mut(&mut self) -> &mut S {
+        &mut self.stack
     }
 }
 

@@ -435,6 +435,7 @@ macro_rules! stack {
                 }
 
                 #[inline]
+                #[allow(clippy::modulo_one, reason = "a stack may have one layer")]
                 fn on_spare(&mut self, below: &$B, to: $I, cx: &mut impl $crate::Context<Self>) {
                     // Whoever is first changes with the round; each has an equal share of what the
                     // ones before it have left.

@@ -291,7 +291,7 @@ fn shapes_are_stable_and_tell_layouts_apart() {
 }
 
 fn refusal<T: Wire>(bytes: &[u8]) -> DecodeError {
-    T::decode_all(bytes).err().expect("these bytes must be refused")
+    T::decode_all(bytes).expect_err("these bytes must be refused")
 }
 
 fn refusal_of<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> DecodeError {

@@ -9,9 +9,12 @@
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
 pub mod cycle;
+pub mod event;
 mod events;
+pub mod fault;
 pub mod link;
 mod oracle;
+pub mod script;
 mod world;
 
 pub use events::Events;
