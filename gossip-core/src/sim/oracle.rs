@@ -228,8 +228,8 @@ mod tests {
         oracle.for_each_profile(|peer, &profile| told.push((peer, profile)));
         assert_eq!(told, [(2, 41)]);
         let mut random = Key::new(1).random(0);
-        let drawn = (0..500).filter_map(|_| oracle.sample(&mut random));
-        assert!(drawn.clone().all(|peer| peer != 5 && peer != 7) && drawn.count() == 500);
+        let drawn: Vec<u32> = (0..500).filter_map(|_| oracle.sample(&mut random)).collect();
+        assert!(drawn.iter().all(|&peer| peer != 5 && peer != 7) && drawn.len() == 500);
         (0..8).for_each(|node| oracle.died(node));
         assert_eq!(oracle.sample(&mut random), None);
     }
