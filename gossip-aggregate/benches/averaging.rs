@@ -77,7 +77,7 @@ fn bench_sim<S: Layer<(), Id = u32>>(
         sim.run(1);
         let before = variance(&sim);
         sim.run(10);
-        let factor = (variance(&sim) / before).powf(0.1);
+        let factor = libm::pow(variance(&sim) / before, 0.1);
         assert!((0.28..0.34).contains(&factor), "{name}, {nodes} nodes: factor {factor}");
         println!("{name}, {nodes} nodes: {} bytes per node", sim.bytes_per_node());
         measure(criterion, table, name, nodes, || sim.step());
@@ -194,10 +194,6 @@ fn print_table(rows: &[(&str, u32, f64)]) {
     for &(name, nodes, nanos) in rows {
         let chase = best("pointer chase, fixed view", nodes);
         let hand = best("by hand", nodes);
-        println!(
-            "{name:28} {nodes:>9} {nanos:>9.1} {:>9.2} {:>9.2}",
-            nanos / chase,
-            nanos / hand
-        );
+        println!("{name:28} {nodes:>9} {nanos:>9.1} {:>9.2} {:>9.2}", nanos / chase, nanos / hand);
     }
 }

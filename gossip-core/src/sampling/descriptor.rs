@@ -1,4 +1,6 @@
 //! A descriptor: a peer, how old the news of it is, and what it tells of itself.
+//!
+//! Not a protocol: what the samplers send and keep.
 
 use crate::error::ParameterError;
 use crate::id::PeerId;

@@ -1,8 +1,8 @@
 //! Newscast: both partners leave an exchange with the freshest news of the two.
 //!
-//! Jelasity, van Steen, *Large-scale newscast computing on the internet*, VU Amsterdam IR-503, 2002,
-//! section 2; as PeerSim's `SimpleNewscast` does it, which Jelasity, Montresor, Babaoglu, *Gossip-based
-//! aggregation in large dynamic networks*, ACM TOCS 23(3), 2005, section 4.4, uses.
+//! Jelasity, van Steen, *Large-scale newscast computing on the internet*, VU Amsterdam IR-503,
+//! 2002, section 2; as PeerSim's `SimpleNewscast` does it, which Jelasity, Montresor, Babaoglu,
+//! *Gossip-based aggregation in large dynamic networks*, ACM TOCS 23(3), 2005, section 4.4, uses.
 //!
 //! ```text
 //! every round:  q = a random neighbour; send q my view and (self, age 0)
