@@ -59,7 +59,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Parameters of a replica.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// The most keys, deleted ones included. When they are there, new keys are refused, those of
     /// the owner with [`Refusal::Full`], those of peers counted as `store full`; keys that are known
@@ -297,11 +297,11 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     fn take_from(&mut self, from: I, entry: Update<I, KEY, VALUE>, cx: &mut impl Context<Self>) {
         let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value.is_none());
         match self.take(entry, cx.wall()) {
-            (Merged::Taken, slot) => {
+            (Merged::Taken, Some(slot)) => {
                 cx.emit(Event::Changed { key, stamp, deleted });
-                slot.into_iter().for_each(|slot| self.note(slot, Some(from), cx));
+                self.note(slot, Some(from), cx);
             }
-            (Merged::Known | Merged::Older, _) => {}
+            (Merged::Taken | Merged::Known | Merged::Older, _) => {}
             (Merged::FarFuture, _) => cx.count("stamp too far ahead"),
             (Merged::Full, _) => cx.count("store full"),
             (Merged::Crowded, _) => cx.count("keys of one hash"),
@@ -343,11 +343,15 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         let mut draft = Draft::new(&self.store, &mut self.budget, to, draw, horizon);
         write(&mut draft);
         let Done { messages, short, odd } = draft.finish();
-        messages.into_iter().for_each(|message| cx.send(to, message));
+        for message in messages {
+            cx.send(to, message);
+        }
         if short {
             cx.count("left for a later round");
         }
-        (0..odd).for_each(|_| cx.count("not of this tree"));
+        for _ in 0..odd {
+            cx.count("not of this tree");
+        }
     }
 
     fn write(

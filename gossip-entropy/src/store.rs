@@ -6,9 +6,9 @@
 //! # Memory
 //!
 //! With `u32` identifiers: a slot 48 bytes, an item of the digest tree 24, its nodes 11 to 22, an
-//! entry of the order by key about 30, the key's block 16, and the bytes of key and value as the
-//! allocator rounds them: about 150 bytes beside key and value, and up to twice the first two while
-//! their tables have just grown.
+//! entry of the order by key about 30, the key's block 16, and what the allocator adds to three
+//! blocks: measured at 10^5 and 10^6 entries, 170 bytes beside key and value. The tables of slots
+//! and items double when they are full, so that a third of that may be reserved in advance.
 
 use core::hash::Hasher;
 use core::ops::Bound;

@@ -71,7 +71,7 @@ fn a_comparison_costs_what_differs_not_what_is_there() {
 fn the_cost_of_one_difference_grows_by_a_level_for_each_factor_of_sixteen() {
     let config = Config { copies: 0, ..Config::default() };
     for (n, levels) in [(100, 2), (1_600, 3), (25_600, 4)] {
-        let data = filled(config.clone(), 0..n);
+        let data = filled(config, 0..n);
         let mut total = 0;
         let seeds = 20;
         for seed in 0..seeds {
@@ -107,7 +107,7 @@ fn equal_replicas_pay_for_a_digest_only() {
 #[test]
 fn an_empty_replica_is_filled_page_by_page() {
     let config = Config { page: 512, ..Config::default() };
-    let full = filled(config.clone(), 0..N);
+    let full = filled(config, 0..N);
     let mut pair = Pair::new(5, [Data::new(config).unwrap(), full]);
     let rounds = pair.settle(40);
     let moved: usize = pair.data(1).entries().map(|entry| entry.encoded_len()).sum();
@@ -123,7 +123,7 @@ fn an_empty_replica_is_filled_page_by_page() {
 fn small_pages_only_take_longer() {
     for (page, probe) in [(1, 1), (2, 1), (7, 3), (64, 16)] {
         let config = Config { page, probe, copies: 0, ..Config::default() };
-        let (one, other) = (filled(config.clone(), 0..600), filled(config, 300..900));
+        let (one, other) = (filled(config, 0..600), filled(config, 300..900));
         let mut pair = Pair::new(3, [one, other]);
         let mut rounds = 0;
         while !pair.is_settled() {
@@ -145,7 +145,7 @@ fn small_pages_only_take_longer() {
 #[test]
 fn refused_entries_do_not_starve_the_rest() {
     let config = Config { page: 1, probe: 1, copies: 0, ..Config::default() };
-    let mut one = filled(config.clone(), 0..500);
+    let mut one = filled(config, 0..500);
     let far = crate::pair::WALL + 86_400_000_000;
     for key in 0..500 {
         // This node's own clock is a day ahead.

@@ -29,7 +29,7 @@ fn page<T: Wire>(elements: impl IntoIterator<Item = T>) -> Page<T, PAGE> {
 }
 
 fn victim(config: Config) -> Pair {
-    Pair::new(1, [filled(config.clone(), 0..20_000), Data::new(config).unwrap()])
+    Pair::new(1, [filled(config, 0..20_000), Data::new(config).unwrap()])
 }
 
 /// The digest kept up to date is that of the entries, and the entries are sound.
@@ -115,7 +115,7 @@ fn far_future_entries_off_the_wire_are_counted_and_change_nothing() {
 #[test]
 fn damaged_datagrams_do_no_harm() {
     let config = Config::default();
-    let (one, other) = (filled(config.clone(), 0..3_000), filled(config.clone(), 1_500..4_500));
+    let (one, other) = (filled(config, 0..3_000), filled(config, 1_500..4_500));
     let mut donor = Pair::new(3, [one, other]);
     donor.settle(10);
     donor.set(0, "fresh", "news");
@@ -123,7 +123,7 @@ fn damaged_datagrams_do_no_harm() {
     donor.settle(10);
     let seed = 11;
     let mut random = Key::new(seed).random(0);
-    let mut pair = Pair::new(2, [filled(config.clone(), 0..500), Data::new(config).unwrap()]);
+    let mut pair = Pair::new(2, [filled(config, 0..500), Data::new(config).unwrap()]);
     for step in 0..100_000 {
         let mut bytes = random.pick(&donor.record).unwrap().clone();
         match random.below(4) {

@@ -68,9 +68,11 @@ proptest! {
     #[test]
     fn two_replicas_end_with_the_model_of_both(one in writes(), other in writes(), seed: u64) {
         let config = Config { copies: 0, ..Config::default() };
-        let mut data = [Data::new(config.clone()).unwrap(), Data::new(config).unwrap()];
+        let mut data = [Data::new(config).unwrap(), Data::new(config).unwrap()];
         for (data, writes) in data.iter_mut().zip([&one, &other]) {
-            writes.iter().for_each(|write| { data.restore(write.clone(), WALL); });
+            for write in writes {
+                data.restore(write.clone(), WALL);
+            }
         }
         let mut pair = Pair::new(seed, data);
         pair.settle(5);
@@ -115,7 +117,7 @@ fn nothing_deleted_comes_back_by_an_older_write() {
 #[test]
 fn a_deletion_of_an_unknown_key_wins_over_an_older_value() {
     let config = Config { copies: 0, ..Config::default() };
-    let mut pair = Pair::new(1, [Data::new(config.clone()).unwrap(), Data::new(config).unwrap()]);
+    let mut pair = Pair::new(1, [Data::new(config).unwrap(), Data::new(config).unwrap()]);
     pair.set(0, "k", "v");
     pair.round();
     pair.set(0, "late", "v");
