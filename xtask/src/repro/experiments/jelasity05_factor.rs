@@ -17,7 +17,7 @@ use crate::repro::params::{Param, Params};
 
 /// `jelasity05-factor`.
 #[derive(Debug, Clone, Copy)]
-pub struct Factor;
+pub struct Jelasity05Factor;
 
 static PARAMS: [Param; 7] = [
     Param::int("n", 10_000, 64..=1_000_000, "nodes", "network size"),
@@ -43,7 +43,7 @@ static PARAMS: [Param; 7] = [
 static METRICS: [Metric; 1] =
     [Metric::mean("factor", "variance after a cycle over before, geometric mean of the cycles")];
 
-impl Experiment for Factor {
+impl Experiment for Jelasity05Factor {
     fn id(&self) -> &'static str {
         "jelasity05-factor"
     }
@@ -101,13 +101,12 @@ impl Experiment for Factor {
     fn published(&self, params: &Params, _: &str, _: Option<u32>) -> Option<Published> {
         let (n, failure) = (params.int("n"), params.float("link_failure"));
         let shape = (params.choice("overlay"), params.choice("pairs"), params.choice("init"));
-        // The geometric mean of a run has a standard deviation of about .3 sqrt(4 / (n cycles)) for
-        // uniform inputs: measured, .0016 at n = 10^4 and 15 cycles. A mean over trials has less.
-        let spread = 0.3 * (4.0 / (n as f64 * params.int("cycles") as f64)).sqrt();
-        let closed = |value, source| {
-            let tolerance = (4.0 * spread).max(0.003);
-            Some(Published { value, tolerance, source })
-        };
+        // At n = 10^4 and 15 cycles a trial has a standard deviation of .0010 (seq), .0013 (pm),
+        // .0027 (rand), .0021 (with failures); a mean over the default 20 trials a fourth of that.
+        // The tolerances are the acceptance tests' there, and wider as there is less to average.
+        let less = (150_000.0 / (n as f64 * params.int("cycles") as f64)).sqrt().max(1.0);
+        let base = if shape.1 == "rand" || failure > 0.0 { 0.005 } else { 0.003 };
+        let closed = |value, source| Some(Published { value, tolerance: base * less, source });
         let kept = 1.0 - failure;
         match shape {
             // Closed forms are limits for many nodes.
@@ -130,7 +129,7 @@ impl Experiment for Factor {
             }
             ("newscast", "seq", _) if n == 10_000 && params.int("c") == 30 => {
                 let source = "section 6, Newscast c = 30: .315 to .320";
-                Some(Published { value: 0.3175, tolerance: 0.0025 + 8.0 * spread, source })
+                Some(Published { value: 0.3175, tolerance: 0.0025 + 0.004 * less, source })
             }
             _ => None,
         }

@@ -2,9 +2,11 @@
 //! implements [`Experiment`](super::Experiment), listed in
 //! [`registry::experiments`](super::registry::experiments).
 
+mod demers87_table1;
 mod jelasity05_factor;
 mod voulgaris05_indegree;
 mod wiring;
 
-pub use jelasity05_factor::Factor;
-pub use voulgaris05_indegree::Indegree;
+pub use demers87_table1::Demers87Table1;
+pub use jelasity05_factor::Jelasity05Factor;
+pub use voulgaris05_indegree::Voulgaris05Indegree;

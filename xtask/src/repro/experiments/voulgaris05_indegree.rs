@@ -10,7 +10,7 @@ use crate::repro::params::{Param, Params};
 
 /// `voulgaris05-indegree`.
 #[derive(Debug, Clone, Copy)]
-pub struct Indegree;
+pub struct Voulgaris05Indegree;
 
 static PARAMS: [Param; 5] = [
     Param::int("n", 10_000, 3..=1_000_000, "nodes", "network size"),
@@ -25,7 +25,7 @@ static METRICS: [Metric; 2] = [
     Metric::mean("indegree_max", "the largest in-degree"),
 ];
 
-impl Experiment for Indegree {
+impl Experiment for Voulgaris05Indegree {
     fn id(&self) -> &'static str {
         "voulgaris05-indegree"
     }
