@@ -186,6 +186,7 @@ impl<I: PeerId, F: Function> State<I, F> {
     }
 
     /// Starts the first epoch, or the next when this one is over.
+    #[inline]
     fn keep_time(&mut self, cx: &mut impl Local<Self>) {
         let round = cx.round();
         let Some(began) = self.began else {
@@ -201,6 +202,7 @@ impl<I: PeerId, F: Function> State<I, F> {
     }
 
     /// Finishes the epoch under way, and takes part in `epoch`.
+    #[cold]
     fn become_part_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
         let estimate = self.running_estimate();
         self.last = estimate.or(self.last);
@@ -212,6 +214,7 @@ impl<I: PeerId, F: Function> State<I, F> {
 
     /// A partner is in `epoch`: jumps there if it is later than ours. Returns whether the partner
     /// is where we are.
+    #[inline]
     fn meet(&mut self, epoch: u64, cx: &mut impl Local<Self>) -> bool {
         self.keep_time(cx);
         let ahead = epoch.saturating_sub(self.epoch);

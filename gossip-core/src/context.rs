@@ -136,7 +136,9 @@ where
 ///             if self.odd { cx.emit(event) }
 ///         }
 ///     }
-/// #   fn on_message(&mut self, below: &D, from: L::Id, m: L::Message, cx: &mut impl Context<Self>) {
+/// #   fn on_message(
+/// #       &mut self, below: &D, from: L::Id, m: L::Message, cx: &mut impl Context<Self>,
+/// #   ) {
 /// #       self.inner.on_message(below, from, m, &mut Tap::<Self, _, _>::new(cx, &mut Vec::new()));
 /// #   }
 /// }

@@ -8,11 +8,8 @@ use core::fmt;
 /// ```
 /// use gossip_core::ParameterError;
 ///
-/// let error = ParameterError::new("shuffle length l", 30.0, "descriptors", "1 to the view size 20");
-/// assert_eq!(
-///     error.to_string(),
-///     "shuffle length l is 30 descriptors; it must be 1 to the view size 20"
-/// );
+/// let error = ParameterError::new("shuffle length l", 30.0, "descriptors", "1 to 20");
+/// assert_eq!(error.to_string(), "shuffle length l is 30 descriptors; it must be 1 to 20");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ParameterError {

@@ -16,7 +16,7 @@ use crate::id::fingerprint;
 use crate::message;
 use crate::peers::{Describe, Peers, Profiles};
 use crate::protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
-use crate::random::{Key, Random, mix};
+use crate::random::{Key, Random};
 use crate::time::{Round, Time};
 use crate::wire::Wire;
 
@@ -117,11 +117,12 @@ pub const PATIENCE: Duration = Duration::from_millis(450);
 #[derive(Clone, Debug)]
 pub struct Pairwise<X: Protocol> {
     inner: X,
-    /// The exchange under way: with whom, and until when.
-    waiting: Option<(X::Id, Time)>,
-    /// The number of the latest request; random at start, so that a restarted node takes no reply
-    /// meant for the one before it.
-    number: Option<u32>,
+    /// The exchange under way: until when, or [`Time::NEVER`] if there is none, and with whom.
+    until: Time,
+    partner: Option<X::Id>,
+    /// The number of the latest request, 0 before the first; random at start, so that a restarted
+    /// node takes no reply meant for the one before it.
+    number: u32,
     patience_micros: u32,
     /// Fingerprints of the requests settled last, so that one that comes twice is settled once.
     settled: [u32; REMEMBERED],
@@ -130,6 +131,9 @@ pub struct Pairwise<X: Protocol> {
 /// Requests an atomic exchange remembers having settled. A node is asked about once a period, so
 /// a copy delayed by less than a few periods is known again. Our choice.
 const REMEMBERED: usize = 4;
+
+/// Spreads consecutive numbers over the upper half of a word: an odd constant with mixed bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl<X: Protocol + Configured> Pairwise<X> {
     /// Builds the exchange from `config`.
@@ -146,7 +150,8 @@ impl<X: Protocol> Pairwise<X> {
     /// Over an exchange that is built already.
     pub const fn over(inner: X) -> Self {
         let patience_micros = PATIENCE.as_micros() as u32;
-        Self { inner, waiting: None, number: None, patience_micros, settled: [0; REMEMBERED] }
+        let settled = [0; REMEMBERED];
+        Self { inner, until: Time::NEVER, partner: None, number: 0, patience_micros, settled }
     }
 
     /// Waits `patience` for a reply, instead of [`PATIENCE`]. It must exceed the round trip, or
@@ -169,15 +174,17 @@ impl<X: Protocol> Pairwise<X> {
     }
 
     /// Whether a request of this node is unanswered.
+    #[inline]
     pub const fn is_waiting(&self) -> bool {
-        self.waiting.is_some()
+        self.partner.is_some()
     }
 
     fn give_up<D: ?Sized>(&mut self, below: &D, cx: &mut impl Local<Self>, cause: &'static str)
     where
         X: Exchange<D>,
     {
-        if let Some((to, _)) = self.waiting.take() {
+        if let Some(to) = self.partner.take() {
+            self.until = Time::NEVER;
             cx.count(cause);
             self.inner.abandon(below, to, &mut Inner(cx));
         }
@@ -186,20 +193,22 @@ impl<X: Protocol> Pairwise<X> {
     /// Whether request `number` from `from` was settled before; remembers it if not.
     fn is_repeated(&mut self, from: X::Id, number: u32) -> bool {
         // Never 0, which marks an empty place.
-        let print = mix(fingerprint(&from) ^ u64::from(number)) as u32 | 1;
-        let known = self.settled.contains(&print);
+        let print = (fingerprint(&from) ^ u64::from(number).wrapping_mul(SPREAD)) >> 32;
+        let print = print as u32 | 1;
+        let [a, b, c, d] = self.settled;
+        let known = [a, b, c, d].contains(&print);
         if !known {
-            self.settled.rotate_right(1);
-            self.settled[0] = print;
+            self.settled = [print, a, b, c];
         }
         known
     }
 
     /// Whether `number` from `from` answers the request under way; if so, it no longer is.
     fn settles(&mut self, from: X::Id, number: u32) -> bool {
-        let expected = self.number == Some(number) && self.waiting.is_some_and(|w| w.0 == from);
+        let expected = self.number == number && self.partner == Some(from);
         if expected {
-            self.waiting = None;
+            self.partner = None;
+            self.until = Time::NEVER;
         }
         expected
     }
@@ -221,7 +230,7 @@ impl<X: Protocol> Protocol for Pairwise<X> {
 
     #[inline]
     fn wake_at(&self) -> Time {
-        self.waiting.map_or(Time::NEVER, |waiting| waiting.1)
+        self.until
     }
 
     #[inline]
@@ -233,17 +242,17 @@ impl<X: Protocol> Protocol for Pairwise<X> {
 impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
     #[inline]
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        if self.waiting.is_some() {
+        if self.is_waiting() {
             return cx.count("round skipped: exchange under way");
         }
         let Some((to, request)) = self.inner.initiate(below, &mut Inner(cx)) else { return };
-        let number = match self.number {
-            Some(number) => number.wrapping_add(1),
-            None => cx.rng().next_u64() as u32,
+        self.number = match self.number {
+            0 => cx.rng().next_u64() as u32 | 1,
+            number => number.wrapping_add(1).max(1),
         };
-        self.number = Some(number);
-        self.waiting = Some((to, cx.now() + Duration::from_micros(self.patience_micros.into())));
-        cx.send(to, Leg::Request(number, request));
+        self.partner = Some(to);
+        self.until = cx.now() + Duration::from_micros(self.patience_micros.into());
+        cx.send(to, Leg::Request(self.number, request));
     }
 
     #[inline]
@@ -260,7 +269,7 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
             Leg::Request(number, _) if X::ATOMIC && self.is_repeated(from, number) => {
                 cx.count("request repeated");
             }
-            Leg::Request(number, _) if X::ATOMIC && self.waiting.is_some() => {
+            Leg::Request(number, _) if X::ATOMIC && self.is_waiting() => {
                 cx.count("refused: exchange under way");
                 cx.send(from, Leg::Busy(number));
             }
@@ -298,7 +307,7 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
     }
 
     fn on_unreachable(&mut self, below: &D, peer: X::Id, cx: &mut impl Context<Self>) {
-        if self.waiting.is_some_and(|waiting| waiting.0 == peer) {
+        if self.partner == Some(peer) {
             self.give_up(below, cx, "partner unreachable");
         }
     }
@@ -369,7 +378,7 @@ impl<X: Protocol + Peers<Id = <X as Protocol>::Id>> Peers for Pairwise<X> {
 
     /// The partner of the exchange under way, else a sample.
     fn partner(&self, random: &mut Random) -> Option<<X as Protocol>::Id> {
-        self.waiting.map(|waiting| waiting.0).or_else(|| self.inner.sample(random))
+        self.partner.or_else(|| self.inner.sample(random))
     }
 }
 

@@ -72,21 +72,25 @@ pub fn fingerprint<I: Hash>(id: &I) -> u64 {
 struct Fingerprint(u64);
 
 impl Hasher for Fingerprint {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.write_u64(u64::from(byte));
         }
     }
 
+    #[inline]
     fn write_u32(&mut self, word: u32) {
         self.write_u64(u64::from(word));
     }
 
+    #[inline]
     fn write_u64(&mut self, word: u64) {
         self.0 = mix(self.0.rotate_left(5) ^ word);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
-        mix(self.0)
+        self.0
     }
 }

@@ -39,15 +39,16 @@ impl Key {
 
     /// The child called `part`.
     pub const fn with(self, part: u64) -> Self {
-        Self(mix(self.0.rotate_left(17) ^ part.wrapping_mul(GOLDEN)))
+        // Keys only have to differ: `random` is what mixes them.
+        Self(self.0.rotate_left(23).wrapping_add(part).wrapping_mul(GOLDEN))
     }
 
     /// The generator for the call numbered `call`.
     pub const fn random(self, call: u64) -> Random {
         let state = mix(self.0 ^ call.wrapping_mul(GOLDEN));
-        // An odd increment of its own gives each call a sequence of its own, not just a place in a
+        // An odd increment of its own gives each key a sequence of its own, not just a place in a
         // shared one.
-        Random { state, step: (mix(state ^ self.0) << 1) | 1 }
+        Random { state, step: self.0.wrapping_mul(GOLDEN) | 1 }
     }
 }
 
@@ -219,12 +220,11 @@ mod tests {
         let mut random = Key::new(1).with(2).random(3);
         let drawn: Vec<u64> = (0..3).map(|_| random.next_u64()).collect();
         assert_eq!(drawn, GOLDEN_DRAWS);
-        assert_eq!(random.below(1_000), 168);
+        assert_eq!(random.below(1_000), 172);
     }
 
     /// From a second implementation of the formulas above, in Python.
-    const GOLDEN_DRAWS: [u64; 3] =
-        [15583694468899583295, 16277946442855641684, 6351996363083367564];
+    const GOLDEN_DRAWS: [u64; 3] = [7216790058602415515, 9571508609680376820, 2336431786774068516];
 
     /// Chi-square over 20 cells and 10^5 draws; 19 degrees of freedom exceed 50 with p < 1.4e-4.
     #[test]

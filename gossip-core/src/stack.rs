@@ -406,7 +406,12 @@ macro_rules! stack {
                     self.settle(was, false, below, cx);
                 }
 
-                fn on_contact(&mut self, below: &$B, peer: $I, cx: &mut impl $crate::Context<Self>) {
+                fn on_contact(
+                    &mut self,
+                    below: &$B,
+                    peer: $I,
+                    cx: &mut impl $crate::Context<Self>,
+                ) {
                     let was = self.marks();
                     $($crate::stack!(@call self below cx $layer ($($($dep)+)?) on_contact(peer));)+
                     self.settle(was, false, below, cx);
@@ -560,7 +565,9 @@ macro_rules! stack {
     };
     (@moved_one $was:ident $is:ident $below:ident below) => { $below };
     (@moved_one $was:ident $is:ident $below:ident $dep:ident) => { $was.$dep != $is.$dep };
-    (@call $s:ident $b:ident $cx:ident $layer:ident ($($dep:ident)*) $on:ident($($arg:expr),*)) => {{
+    (
+        @call $s:ident $b:ident $cx:ident $layer:ident ($($dep:ident)*) $on:ident($($arg:expr),*)
+    ) => {{
         let call = $s.calls[Slot::$layer as usize];
         $s.calls[Slot::$layer as usize] = call.wrapping_add(1);
         let place = $crate::context::Place {

@@ -1,1 +1,7 @@
-fn main() {}
+//! `cargo xtask`: the workspace's tasks. See the library for what each does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::main()
+}

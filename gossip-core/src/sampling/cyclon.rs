@@ -4,7 +4,7 @@
 //! overlays*, JNSM 13(2), 2005, section 2.3 (enhanced shuffling).
 //!
 //! ```text
-//! every round:  ages += 1; q = the oldest neighbour, removed from the view
+//! every round:  ages += 1; q = the oldest neighbour, which leaves the view
 //!               send q: l - 1 random others, and (self, age 0)
 //!               on reply: insert it
 //! on request:   reply with l random neighbours; insert the request
@@ -13,14 +13,21 @@
 //!
 //! # What holds
 //!
-//! A shuffle moves links and makes none: without failures the sum of all in-degrees stays, and a
-//! connected overlay stays connected. The partner is removed before it answers, so a dead one is
-//! forgotten; all links to the dead are gone after about 1.5 c rounds.
+//! A shuffle moves links and makes none: without failures full views stay full, the sum of all
+//! in-degrees stays n c, and a connected overlay stays connected. The oldest neighbour is asked and
+//! leaves the view, so the dead are forgotten; all links to them are gone after about 1.5 c rounds.
 //!
 //! # Deviations from the paper
 //!
+//! - The partner leaves the view when it answers or is given up, not when it is asked. If nothing
+//!   new came with its answer, which only happens among few nodes, it stays, fresh: else the link
+//!   would be lost.
+//! - What is out in a node's own shuffle is not sent again in answers meanwhile, so shuffles may
+//!   overlap and double no link.
 //! - Ages are kept as the round of birth, so a round writes nothing; they count the same.
 //! - A node whose view is empty asks its latest contact again.
+
+use core::ops::Range;
 
 use arrayvec::ArrayVec;
 
@@ -30,44 +37,53 @@ use crate::id::PeerId;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
 use crate::random::Random;
-use crate::sampling::descriptor::{Descriptor, Entry};
+use crate::sampling::descriptor::{Descriptor, Entry, view_size};
 use crate::time::Round;
 use crate::wire::{Bounded, Nothing};
 
-/// Cyclon with a view of `C` peers, whose descriptors carry profiles `P`.
+/// Cyclon with a view of at most `C` peers, whose descriptors carry profiles `P`.
 pub type Cyclon<I, const C: usize, P = ()> = Pairwise<State<I, C, P>>;
 
 /// What travels: some descriptors.
 pub type Message<I, const C: usize, P> = Bounded<Descriptor<I, P>, C>;
 
 /// Parameters of Cyclon.
+///
+/// ```
+/// use gossip_core::sampling::{Cyclon, cyclon::Config};
+///
+/// let small = Cyclon::<u32, 64>::new(Config { size: Some(20), ..Config::default() })?;
+/// assert_eq!(small.size(), 20);
+/// assert!(Cyclon::<u32, 64>::new(Config { size: Some(65), shuffle: 8 }).is_err());
+/// assert!(Cyclon::<u32, 64>::new(Config { size: None, shuffle: 0 }).is_err());
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Descriptors sent per shuffle, from 1 to the view size: the paper's shuffle length l.
+    /// Descriptors sent per shuffle, at least 1: the paper's shuffle length l. A view smaller than
+    /// that is sent whole.
     pub shuffle: usize,
+    /// Descriptors in the view, from 1 to the capacity `C`: the paper's cache size c. The capacity
+    /// itself by default.
+    pub size: Option<usize>,
 }
 
 impl Default for Config {
-    /// The paper's l = 8 for views of 20 and 50 (section 3); a view smaller than that is sent
-    /// whole.
+    /// The paper's l = 8 for views of 20 and 50 (section 3).
     fn default() -> Self {
-        Self { shuffle: 8 }
+        Self { shuffle: 8, size: None }
     }
-}
-
-/// A neighbour, and whether it was sent in the shuffle under way, so that its place is free for
-/// what comes back.
-#[derive(Clone, Debug)]
-struct Place<I, P> {
-    entry: Entry<I, P>,
-    lent: bool,
 }
 
 /// A node's part in Cyclon.
 #[derive(Clone, Debug)]
 pub struct State<I, const C: usize, P = ()> {
-    view: ArrayVec<Place<I, P>, C>,
+    /// The first `lent` are out in the shuffle under way, the partner last of these. The order of
+    /// the others means nothing.
+    view: ArrayVec<Entry<I, P>, C>,
+    lent: u16,
     shuffle: u16,
+    size: u16,
     changes: u32,
     /// Asked when the view is empty.
     contact: Option<I>,
@@ -76,71 +92,75 @@ pub struct State<I, const C: usize, P = ()> {
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
     type Config = Config;
 
-    fn new(Config { shuffle }: Config) -> Result<Self, ParameterError> {
-        ParameterError::new("view size c", C as f64, "descriptors", "1 to 65535")
-            .unless((1..=65_535).contains(&C))?;
+    fn new(Config { shuffle, size }: Config) -> Result<Self, ParameterError> {
+        let size = view_size(size, C)?;
         ParameterError::new("shuffle length l", shuffle as f64, "descriptors", "at least 1")
             .unless(shuffle >= 1)?;
-        let shuffle = shuffle.min(C) as u16;
-        Ok(Self { view: ArrayVec::new(), shuffle, changes: 0, contact: None })
+        let shuffle = shuffle.min(size.into()) as u16;
+        Ok(Self { view: ArrayVec::new(), lent: 0, shuffle, size, changes: 0, contact: None })
     }
 }
 
 impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
     /// The peers in the view, with their ages in rounds as of `now`.
     pub fn view(&self, now: Round) -> impl ExactSizeIterator<Item = (I, Round)> {
-        self.view.iter().map(move |place| (place.entry.id, place.entry.age(now)))
+        self.view.iter().map(move |entry| (entry.id, entry.age(now)))
     }
 
-    /// Puts a peer into the view from outside a driver, as if just heard of: how simulations start
-    /// from a given graph. Returns whether there was room for it.
+    /// The most peers the view holds: the paper's c.
+    pub fn size(&self) -> usize {
+        self.size.into()
+    }
+
+    /// Puts a peer into the view from outside a driver, as if born in round 0: how simulations
+    /// start from a given graph. Returns whether there was room for it.
     pub fn introduce(&mut self, peer: I, profile: P) -> bool {
-        let entry = Entry { id: peer, born: 0, profile };
-        let fits = !self.view.is_full() && !self.knows(peer);
+        let fits = !self.is_full() && !self.knows(peer);
         if fits {
-            self.view.push(Place { entry, lent: false });
+            self.view.push(Entry { id: peer, born: 0, profile });
         }
         fits
     }
 
+    fn is_full(&self) -> bool {
+        self.view.len() >= self.size()
+    }
+
     fn knows(&self, peer: I) -> bool {
-        self.view.iter().any(|place| place.entry.id == peer)
+        self.view.iter().any(|entry| entry.id == peer)
     }
 
-    fn take_back(&mut self) {
-        self.view.iter_mut().for_each(|place| place.lent = false);
-    }
-
-    /// Marks `count` random places as lent, and returns what they hold.
-    fn lend(&mut self, count: usize, cx: &mut impl Local<Self>) -> Message<I, C, P> {
-        let now = cx.round();
-        let lent = cx.rng().choose(&mut self.view, count);
-        for place in lent.iter_mut() {
-            place.lent = true;
-        }
-        let mut message = Message::new();
-        message.fill(lent.iter().map(|place| place.entry.describe(now)));
-        message
-    }
-
-    /// Inserts what came: into empty places first, then over what was lent.
-    fn insert(&mut self, came: Message<I, C, P>, cx: &mut impl Local<Self>) {
+    /// Inserts what came: into empty places first, then over the `places` of what was sent for it.
+    fn insert(
+        &mut self,
+        came: Message<I, C, P>,
+        mut places: Range<usize>,
+        cx: &mut impl Local<Self>,
+    ) {
         let (me, now) = (cx.me(), cx.round());
         for descriptor in came {
             if descriptor.id == me || self.knows(descriptor.id) {
                 continue;
             }
-            let place = Place { entry: descriptor.kept(now), lent: false };
-            if !self.view.is_full() {
-                self.view.push(place);
-            } else if let Some(lent) = self.view.iter_mut().find(|place| place.lent) {
-                *lent = place;
+            let entry = descriptor.kept(now);
+            if !self.is_full() {
+                self.view.push(entry);
+            } else if let Some(place) = places.next() {
+                self.view[place] = entry;
             } else {
-                break; // more came than was sent
+                cx.count("more came than was sent");
+                break;
             }
         }
-        self.take_back();
         self.changes = self.changes.wrapping_add(1);
+    }
+
+    /// Ends the shuffle under way; its partner leaves the view. Returns it, and how many others
+    /// were sent.
+    fn settle(&mut self) -> (Option<Entry<I, P>>, usize) {
+        let others = usize::from(core::mem::take(&mut self.lent)).checked_sub(1);
+        self.changes = self.changes.wrapping_add(1);
+        (others.and_then(|others| self.view.swap_pop(others)), others.unwrap_or(0))
     }
 }
 
@@ -163,15 +183,19 @@ where
 {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         let now = cx.round();
-        let oldest = (0..self.view.len()).max_by_key(|&at| self.view[at].entry.age(now));
-        let partner = match oldest.and_then(|at| self.view.swap_pop(at)) {
-            Some(place) => place.entry.id,
-            None => self.contact?,
-        };
-        self.take_back();
-        let mut sent = self.lend(usize::from(self.shuffle) - 1, cx);
+        let mut sent = Message::new();
         sent.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
-        Some((partner, sent))
+        let Some(oldest) = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now)) else {
+            return self.contact.filter(|&peer| peer != cx.me()).map(|contact| (contact, sent));
+        };
+        let last = self.view.len() - 1;
+        self.view.swap(oldest, last);
+        let others = cx.rng().choose(&mut self.view[..last], usize::from(self.shuffle) - 1);
+        sent.fill(others.iter().map(|entry| entry.describe(now)));
+        let count = others.len();
+        self.view.swap(count, last);
+        self.lent = count as u16 + 1;
+        Some((self.view[count].id, sent))
     }
 
     fn respond(
@@ -181,29 +205,31 @@ where
         request: Self::Message,
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
-        // An exchange of our own may be under way: what it has lent stays lent, and what this one
-        // lends is settled here.
-        let own: ArrayVec<I, C> =
-            self.view.iter().filter(|place| place.lent).map(|place| place.entry.id).collect();
-        self.take_back();
-        let reply = self.lend(usize::from(self.shuffle), cx);
-        self.insert(request, cx);
-        self.view.iter_mut().for_each(|place| place.lent = own.contains(&place.entry.id));
+        let (now, free) = (cx.round(), usize::from(self.lent));
+        let sent = cx.rng().choose(&mut self.view[free..], self.shuffle.into());
+        let mut reply = Message::new();
+        let count = reply.fill(sent.iter().map(|entry| entry.describe(now)));
+        self.insert(request, free..free + count, cx);
         Some(reply)
     }
 
     fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
-        self.insert(reply, cx);
+        let (partner, others) = self.settle();
+        let before = self.view.len();
+        self.insert(reply, 0..others, cx);
+        if let Some(partner) = partner
+            && self.view.len() == before
+        {
+            self.view.push(Entry { born: cx.round(), ..partner });
+        }
     }
 
     fn refused(&mut self, _: &D, _: I, _: &mut impl Local<Self>) {
-        self.take_back();
+        self.settle();
     }
 
     fn abandon(&mut self, _: &D, _: I, _: &mut impl Local<Self>) {
-        // The partner is out of the view already: that is how the dead are forgotten.
-        self.take_back();
-        self.changes = self.changes.wrapping_add(1);
+        self.settle();
     }
 
     fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
@@ -215,12 +241,12 @@ impl<I: PeerId, const C: usize, P: Profile> Peers for State<I, C, P> {
     type Id = I;
 
     fn sample(&self, random: &mut Random) -> Option<I> {
-        random.pick(&self.view).map(|place| place.entry.id)
+        random.pick(&self.view).map(|entry| entry.id)
     }
 
     /// Views turn over all the time: links bear no version of their own, and 0 is told.
     fn for_each(&self, mut visit: impl FnMut(I, u64)) {
-        self.view.iter().for_each(|place| visit(place.entry.id, 0));
+        self.view.iter().for_each(|entry| visit(entry.id, 0));
     }
 
     fn degree(&self) -> usize {
@@ -232,6 +258,6 @@ impl<I: PeerId, const C: usize, P: Profile> Profiles for State<I, C, P> {
     type Profile = P;
 
     fn for_each_profile(&self, mut visit: impl FnMut(I, &P)) {
-        self.view.iter().for_each(|place| visit(place.entry.id, &place.entry.profile));
+        self.view.iter().for_each(|entry| visit(entry.id, &entry.profile));
     }
 }

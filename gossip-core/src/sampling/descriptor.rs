@@ -1,5 +1,8 @@
 //! A descriptor: a peer, how old the news of it is, and what it tells of itself.
+//!
+//! Not a protocol: what the samplers send and keep.
 
+use crate::error::ParameterError;
 use crate::id::PeerId;
 use crate::message;
 use crate::time::Round;
@@ -44,4 +47,13 @@ impl<I: PeerId, P: Wire> Descriptor<I, P> {
     pub(crate) fn kept(self, now: Round) -> Entry<I, P> {
         Entry { id: self.id, born: now.wrapping_sub(self.age.into()), profile: self.profile }
     }
+}
+
+/// Checks the size of a view that can hold `capacity`; the capacity itself by default.
+pub(crate) fn view_size(size: Option<usize>, capacity: usize) -> Result<u16, ParameterError> {
+    let size = size.unwrap_or(capacity);
+    let bound = "1 to the view's capacity C, which is at most 65535";
+    ParameterError::new("view size c", size as f64, "descriptors", bound)
+        .unless((1..=capacity.min(65_535)).contains(&size))?;
+    Ok(size as u16)
 }

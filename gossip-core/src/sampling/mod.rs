@@ -1,16 +1,23 @@
 //! Peer sampling: who to gossip with, from a small view that the peers themselves keep fresh.
 //!
+//! Not a protocol: the samplers are in the modules below.
+//!
 //! | Sampler | In-degree | Dead links | Choose it when |
 //! |---|---|---|---|
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
+//! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
+//! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //!
-//! Both implement [`Peers`](crate::Peers) and [`Profiles`](crate::Profiles): descriptors may carry
-//! a profile of their node, which a layer above provides through [`Describe`](crate::Describe).
+//! All implement [`Peers`](crate::Peers), the first two [`Profiles`](crate::Profiles) as well:
+//! their descriptors may carry a profile of their node, which a layer above provides through
+//! [`Describe`](crate::Describe).
 
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
+pub mod newscast;
 
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
+pub use newscast::Newscast;

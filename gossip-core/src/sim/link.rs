@@ -43,6 +43,9 @@ pub type Copies = ArrayVec<Duration, 4>;
 /// }
 /// ```
 pub trait Link {
+    /// Whether every message arrives at once, exactly once: then drivers need not ask.
+    const PERFECT: bool = false;
+
     /// What becomes of `trip`.
     fn carry(&mut self, trip: &Trip, random: &mut Random) -> Copies;
 }
@@ -52,6 +55,8 @@ pub trait Link {
 pub struct Perfect;
 
 impl Link for Perfect {
+    const PERFECT: bool = true;
+
     #[inline]
     fn carry(&mut self, _: &Trip, _: &mut Random) -> Copies {
         core::iter::once(Duration::ZERO).collect()
@@ -97,7 +102,8 @@ fn micros(count: f64) -> Duration {
 /// use core::time::Duration;
 /// use gossip_core::sim::link::{Latency, Network};
 ///
-/// let network = Network::new(Latency::Uniform(Duration::from_millis(5), Duration::from_millis(50)))
+/// let latency = Latency::Uniform(Duration::from_millis(5), Duration::from_millis(50));
+/// let network = Network::new(latency)
 ///     .loss(0.1)?
 ///     .duplication(0.01)?;
 /// assert!(network.clone().loss(1.5).is_err());

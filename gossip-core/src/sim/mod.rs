@@ -5,6 +5,8 @@
 //!   partitions and churn.
 //! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
 //!   golden tests.
+//! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
+//! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
@@ -13,6 +15,8 @@ pub mod event;
 mod events;
 pub mod fault;
 pub mod link;
+pub mod observe;
+pub mod pairs;
 pub mod script;
 mod world;
 

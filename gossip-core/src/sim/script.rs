@@ -112,7 +112,8 @@ impl core::error::Error for ScriptError {}
 /// use gossip_core::sim::script::{Player, replay};
 ///
 /// let cyclon = Cyclon::<u32, 4>::new(Default::default())?;
-/// let player = Player::new(move |_| cyclon.clone(), |node| format!("{} peers", node.view(0).len()));
+/// let show = |node: &Cyclon<u32, 4>| format!("{} peers", node.view(0).len());
+/// let player = Player::new(move |_| cyclon.clone(), show);
 /// let script = "# why: a contact is enough\nnodes 2\ncontact 1 0\nquiet\nrun 5s\nshow\n";
 /// let golden = replay(script, &player).unwrap();
 /// assert!(golden.contains("show\n  | 0: "));

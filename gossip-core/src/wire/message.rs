@@ -208,8 +208,10 @@ macro_rules! __message {
             $crate::__serde::Deserialize,
         )]
         #[serde(crate = "gossip_core::__serde", bound = "")]
-        // Messages live inline and briefly; a box would let few bytes allocate much.
-        #[allow(clippy::large_enum_variant)]
+        #[allow(
+            clippy::large_enum_variant,
+            reason = "messages live briefly; a box would let few bytes allocate much"
+        )]
         $($meta)*
         $vis enum $name<$($decl)*> {
             $(

@@ -1,0 +1,199 @@
+//! Averaging in the cycle driver: nanoseconds per node and cycle at N = 10^4, 10^5 and 10^6.
+//!
+//! Times move with the machine, so each is also given as a multiple of a dependent pointer chase
+//! over the same bytes in the same run, and of a hand-written loop that does the same exchanges on
+//! bare arrays, in blocks, without protocol, stack, context or driver. Every benchmark checks its
+//! result: the mean must stay, the variance must fall by the paper's factor.
+//!
+//! Bias: the hand-written loop neither serves timers nor counts, refuses or could be run on a
+//! socket; its view is half the size of ours.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput};
+use gossip_aggregate::push_pull::Config;
+use gossip_aggregate::{Average, Mean};
+use gossip_core::random::Key;
+use gossip_core::sampling::Fixed;
+use gossip_core::sim::cycle::{BLOCK, Order, Simulation};
+use gossip_core::{Layer, PeerId, stack};
+
+const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
+const VIEW: usize = 20;
+
+stack! {
+    /// Averaging over a fixed view.
+    #[derive(Debug)]
+    struct OverFixed<I: PeerId> {
+        peers: Fixed<I, VIEW>,
+        #[uses(peers)]
+        load: Average<I>,
+    }
+}
+
+/// Best time per node and cycle, by benchmark and size.
+type Table = RefCell<Vec<(&'static str, u32, f64)>>;
+
+fn average(node: u32) -> Average<u32> {
+    let mean = Mean::of(f64::from(node)).expect("finite");
+    Average::new(Config::founding(mean).endless()).expect("valid")
+}
+
+fn view(node: u32, nodes: u32) -> impl Iterator<Item = u32> {
+    let mut random = Key::new(1).random(u64::from(node));
+    (0..VIEW).map(move |_| {
+        let peer = random.below(nodes as usize - 1) as u32;
+        peer + u32::from(peer >= node)
+    })
+}
+
+/// Variance of the estimates; the mean must be what it was.
+fn check(nodes: u32, values: impl Iterator<Item = f64>) -> f64 {
+    let expected = f64::from(nodes - 1) / 2.0;
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        squares += (value - expected) * (value - expected);
+    }
+    let mean = sum / f64::from(nodes);
+    assert!((mean - expected).abs() < 1e-6 * expected, "mean {mean}, not {expected}");
+    squares / f64::from(nodes)
+}
+
+/// Runs cycles and checks the convergence factor over the first ten.
+fn bench_sim<S: Layer<(), Id = u32>>(
+    criterion: &mut Criterion,
+    table: &Table,
+    name: &'static str,
+    make: impl Fn(u32, u32) -> S,
+    value: impl Fn(&S) -> f64,
+) {
+    for nodes in SIZES {
+        let all = (0..nodes).map(|node| make(node, nodes));
+        let mut sim = Simulation::new(all, 1, Order::Blocked(BLOCK));
+        let variance = |sim: &Simulation<S>| check(nodes, sim.nodes().map(|node| value(node.1)));
+        sim.run(1);
+        let before = variance(&sim);
+        sim.run(10);
+        let factor = libm::pow(variance(&sim) / before, 0.1);
+        assert!((0.28..0.34).contains(&factor), "{name}, {nodes} nodes: factor {factor}");
+        println!("{name}, {nodes} nodes: {} bytes per node", sim.bytes_per_node());
+        measure(criterion, table, name, nodes, || sim.step());
+        check(nodes, sim.nodes().map(|node| value(node.1)));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn measure(
+    criterion: &mut Criterion,
+    table: &Table,
+    name: &'static str,
+    nodes: u32,
+    mut cycle: impl FnMut(),
+) {
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(nodes.into())).sample_size(10);
+    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(200));
+    let mut best = f64::INFINITY;
+    group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
+        bencher.iter_custom(|count| {
+            let start = Instant::now();
+            (0..count).for_each(|_| cycle());
+            let spent = start.elapsed();
+            best = best.min(spent.as_secs_f64() * 1e9 / count as f64 / f64::from(nodes));
+            spent
+        });
+    });
+    group.finish();
+    table.borrow_mut().push((name, nodes, best));
+}
+
+/// The same exchanges on bare arrays: shuffled order, blocks of the same size.
+fn by_hand(criterion: &mut Criterion, table: &Table) {
+    struct Plain {
+        value: f64,
+        view: [u32; VIEW],
+    }
+    for nodes in SIZES {
+        let mut all: Vec<Plain> = (0..nodes)
+            .map(|node| {
+                let mut peers = [0; VIEW];
+                peers.iter_mut().zip(view(node, nodes)).for_each(|(place, peer)| *place = peer);
+                Plain { value: f64::from(node), view: peers }
+            })
+            .collect();
+        let mut order: Vec<u32> = (0..nodes).collect();
+        let mut cycle = 0;
+        let mut run = || {
+            let mut random = Key::new(2).random(cycle);
+            cycle += 1;
+            random.shuffle(&mut order);
+            let mut partners = [0_u32; BLOCK];
+            for block in order.chunks(BLOCK) {
+                for (partner, &node) in partners.iter_mut().zip(block) {
+                    *partner = all[node as usize].view[random.below(VIEW)];
+                }
+                for (&partner, &node) in partners.iter().zip(block) {
+                    let mean = f64::midpoint(all[node as usize].value, all[partner as usize].value);
+                    all[node as usize].value = mean;
+                    all[partner as usize].value = mean;
+                }
+            }
+        };
+        measure(criterion, table, "by hand", nodes, &mut run);
+        let variance = check(nodes, all.iter().map(|node| node.value));
+        assert!(variance < 1e-3, "by hand: variance {variance}");
+    }
+}
+
+/// A chain of dependent visits through as many bytes: what memory alone costs.
+fn chase(criterion: &mut Criterion, table: &Table, name: &'static str, bytes_per_node: usize) {
+    for nodes in SIZES {
+        let words = bytes_per_node / 4;
+        // A random cycle through all nodes (Sattolo), one word of each.
+        let mut next: Vec<u32> = (0..nodes).collect();
+        let mut random = Key::new(3).random(0);
+        for at in (1..nodes as usize).rev() {
+            next.swap(at, random.below(at));
+        }
+        let mut memory = vec![0_u32; nodes as usize * words];
+        next.iter().enumerate().for_each(|(at, &to)| memory[at * words] = to);
+        let mut at = 0;
+        measure(criterion, table, name, nodes, || {
+            for _ in 0..nodes {
+                at = memory[at as usize * words];
+            }
+            black_box(at);
+        });
+        assert_eq!(at, 0, "the chain is one cycle through all nodes");
+    }
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let table = Table::default();
+    let fixed = |node, nodes| OverFixed::new(Fixed::new(view(node, nodes)), average(node));
+    bench_sim(&mut criterion, &table, "averaging, fixed view", fixed, |node| {
+        node.load.running_estimate().unwrap_or(f64::NAN)
+    });
+    by_hand(&mut criterion, &table);
+    let bytes = Simulation::new([fixed(0, 2)], 1, Order::Sequential).bytes_per_node();
+    chase(&mut criterion, &table, "pointer chase, fixed view", bytes);
+    criterion.final_summary();
+    print_table(&table.into_inner());
+}
+
+/// Time per node and cycle, and its multiples of the chase and of the loop by hand.
+fn print_table(rows: &[(&str, u32, f64)]) {
+    let best = |name: &str, nodes| {
+        rows.iter().find(|row| row.0 == name && row.1 == nodes).map_or(f64::NAN, |row| row.2)
+    };
+    println!("\n{:28} {:>9} {:>9} {:>9} {:>9}", "", "nodes", "ns", "x chase", "x by hand");
+    for &(name, nodes, nanos) in rows {
+        let chase = best("pointer chase, fixed view", nodes);
+        let hand = best("by hand", nodes);
+        println!("{name:28} {nodes:>9} {nanos:>9.1} {:>9.2} {:>9.2}", nanos / chase, nanos / hand);
+    }
+}

@@ -1,0 +1,28 @@
+//! The workspace's tasks, run as `cargo xtask <task>`.
+//!
+//! | task | what it does |
+//! |---|---|
+//! | `ci` | everything a change must pass, step by step; the tests come last |
+//! | `test` | every test and doctest of the workspace |
+//! | `tidy` | the rules that neither the compiler nor clippy knows |
+//! | `repro` | the papers' experiments: measured beside published, with a verdict |
+//! | `bench` | the benchmarks |
+//! | `soak` | the long tests that `test` leaves out |
+//!
+//! Exit codes: 0 when all is well, 1 when something failed, 2 when the command line is wrong.
+
+mod bench;
+mod ci;
+mod cli;
+mod clock;
+mod failure;
+pub mod repro;
+mod soak;
+mod test;
+pub mod tidy;
+mod workspace;
+
+pub use cli::main;
+pub use clock::Stopwatch;
+pub use failure::Failure;
+pub use workspace::{PROTOCOL_CRATES, STYLE_CRATES, root};

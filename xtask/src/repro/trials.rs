@@ -1,0 +1,198 @@
+//! Runs the trials of an experiment and puts their samples together.
+
+use super::experiment::{Experiment, Metric, Published, Sample, Statistic};
+use super::params::Params;
+use super::progress::Progress;
+use crate::Failure;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+/// Which trials are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// The seed of the first trial; trial `i` has this plus `i`.
+    pub first_seed: u64,
+    /// How many, at least one.
+    pub trials: u32,
+    /// How many run at the same time. The results do not depend on it.
+    pub threads: usize,
+}
+
+impl Plan {
+    fn seed(&self, trial: u32) -> u64 {
+        self.first_seed.wrapping_add(trial.into())
+    }
+}
+
+/// One line of the comparison: a metric, in one cycle if it has any, over all trials.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// What was measured.
+    pub metric: Metric,
+    /// In which cycle.
+    pub cycle: Option<u32>,
+    /// The mean or median of the trials. Not finite when a trial's value was not, or `n` is 0.
+    pub measured: f64,
+    /// The sample standard deviation. Not finite with fewer than two trials.
+    pub sd: f64,
+    /// The number of trials that measured it.
+    pub n: u32,
+    /// What the paper says, if it has these parameters.
+    pub published: Option<Published>,
+}
+
+impl Row {
+    /// The verdict: within tolerance or not; `None` when the paper says nothing.
+    pub fn pass(&self) -> Option<bool> {
+        self.published.map(|p| (self.measured - p.value).abs() <= p.tolerance)
+    }
+}
+
+/// Runs every trial and compares. Rows are in the order of the experiment's metrics, then of
+/// cycles. A metric that no trial measured has one row with `n` 0.
+pub fn rows(
+    experiment: &dyn Experiment,
+    params: &Params,
+    plan: &Plan,
+) -> Result<Vec<Row>, Failure> {
+    let samples = run(experiment, params, plan)?;
+    let mut rows = Vec::new();
+    for metric in experiment.metrics() {
+        let mut cycles: BTreeMap<Option<u32>, Vec<f64>> = BTreeMap::new();
+        for sample in samples.iter().flatten().filter(|s| s.metric == metric.name) {
+            cycles.entry(sample.cycle).or_default().push(sample.value);
+        }
+        if cycles.is_empty() {
+            cycles.insert(None, Vec::new());
+        }
+        for (cycle, values) in cycles {
+            let published = experiment.published(params, metric.name, cycle);
+            rows.push(row(*metric, cycle, &values, published));
+        }
+    }
+    Ok(rows)
+}
+
+fn row(metric: Metric, cycle: Option<u32>, values: &[f64], published: Option<Published>) -> Row {
+    let mean = mean(values);
+    let measured = match metric.statistic {
+        Statistic::Mean => mean,
+        Statistic::Median => median(values),
+    };
+    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    let sd = if values.len() < 2 { f64::NAN } else { (squares / (values.len() - 1) as f64).sqrt() };
+    Row { metric, cycle, measured, sd, n: values.len() as u32, published }
+}
+
+/// NaN for no values.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// NaN for no values. An infinite value counts as greater than all others.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => sorted[half],
+        _ => f64::midpoint(sorted[half - 1], sorted[half]),
+    }
+}
+
+/// The samples of each trial, in the order of seeds.
+fn run(
+    experiment: &dyn Experiment,
+    params: &Params,
+    plan: &Plan,
+) -> Result<Vec<Vec<Sample>>, Failure> {
+    let next = AtomicU32::new(0);
+    let (send, done) = channel();
+    let work = |send: Sender<_>| {
+        while let Some(trial) = take(&next, plan.trials) {
+            let outcome = one_trial(experiment, params, plan.seed(trial));
+            if outcome.is_err() {
+                // No more are begun. All earlier ones are, so the first to fail is always found.
+                next.fetch_max(plan.trials, Ordering::Relaxed);
+            }
+            // The receiver outlives every worker.
+            let _ = send.send((trial, outcome));
+        }
+    };
+    let threads = plan.threads.clamp(1, plan.trials.max(1) as usize);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let send = send.clone();
+            let work = &work;
+            scope.spawn(move || work(send));
+        }
+        drop(send);
+        collect(&done, Progress::start(experiment.id(), plan.trials))
+    })
+}
+
+/// Takes results until every worker is done, and puts them in order.
+fn collect(
+    done: &Receiver<(u32, Result<Vec<Sample>, Failure>)>,
+    mut progress: Progress,
+) -> Result<Vec<Vec<Sample>>, Failure> {
+    let mut results = BTreeMap::new();
+    loop {
+        match done.recv_timeout(Duration::from_secs(1)) {
+            Ok((trial, outcome)) => {
+                results.insert(trial, outcome);
+                progress.advance();
+            }
+            Err(RecvTimeoutError::Timeout) => progress.tick(),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    progress.finish();
+    results.into_values().collect()
+}
+
+/// The next trial that nobody has taken.
+fn take(next: &AtomicU32, trials: u32) -> Option<u32> {
+    let step = |at| (at < trials).then_some(at + 1);
+    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).ok()
+}
+
+fn one_trial(
+    experiment: &dyn Experiment,
+    params: &Params,
+    seed: u64,
+) -> Result<Vec<Sample>, Failure> {
+    let failed = |why: String| {
+        let (id, options) = (experiment.id(), params.as_options());
+        let again = format!("cargo xtask repro {id}{options} --seeds 1 --seed {seed}");
+        Failure::Failed(format!("{id}: the trial with seed {seed} {why}\nto run it again: {again}"))
+    };
+    // An experiment is not used again after a panic but to print its id.
+    let caught = catch_unwind(AssertUnwindSafe(|| experiment.run(params, seed)));
+    let samples = caught.map_err(|_| failed("panicked (its message is above)".to_owned()))?;
+    check_samples(experiment, &samples).map_err(failed)?;
+    Ok(samples)
+}
+
+/// Finds samples of unknown metrics, and two for the same row.
+fn check_samples(experiment: &dyn Experiment, samples: &[Sample]) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    for Sample { metric, cycle, .. } in samples {
+        if !experiment.metrics().iter().any(|m| m.name == *metric) {
+            return Err(format!("measured `{metric}`, which is not a metric of it"));
+        }
+        if !seen.insert((metric, cycle)) {
+            return Err(format!("measured `{metric}` twice (cycle {cycle:?})"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "trials_tests.rs"]
+mod tests;
