@@ -376,6 +376,10 @@ impl<X: Protocol + Peers<Id = <X as Protocol>::Id>> Peers for Pairwise<X> {
         self.inner.for_each(visit);
     }
 
+    fn age(&self, peer: <X as Protocol>::Id, now: Round) -> Option<Round> {
+        self.inner.age(peer, now)
+    }
+
     /// The partner of the exchange under way, else a sample.
     fn partner(&self, random: &mut Random) -> Option<<X as Protocol>::Id> {
         self.partner.or_else(|| self.inner.sample(random))

@@ -3,6 +3,7 @@
 
 use crate::id::PeerId;
 use crate::random::Random;
+use crate::time::Round;
 use crate::wire::Wire;
 
 /// A source of peers.
@@ -21,6 +22,12 @@ pub trait Peers {
     /// (correlated choice: fewer datagrams, slower mixing). Independent choice by default.
     fn partner(&self, random: &mut Random) -> Option<Self::Id> {
         self.sample(random)
+    }
+
+    /// Rounds since `peer` itself was last known to speak, as of round `now`: the age of its
+    /// descriptor. `None` for strangers, and from sources that keep no ages.
+    fn age(&self, _peer: Self::Id, _now: Round) -> Option<Round> {
+        None
     }
 
     /// How many peers are known now.

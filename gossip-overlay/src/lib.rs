@@ -1,2 +1,31 @@
-//! Gossip overlays: T-Man and ordered slicing over any peer source, sans-IO
+//! Gossip overlays: structures that emerge from pairwise exchanges, over any source of peers.
+//!
+//! | Module | What emerges | Paper |
+//! |---|---|---|
+//! | [`tman`] | any topology that a [`Ranking`] describes, such as a [`ring`] | T-Man, 2009 |
+//! | [`slicing`] | each node's slice of the system by an attribute | JK, 2006 |
+//!
+//! `GUARANTEES.md` says what holds, under which faults, and when not to use it.
 #![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod ranking;
+pub mod ring;
+pub mod slicing;
+pub mod tman;
+
+pub use ranking::Ranking;
+pub use ring::RingRank;
+pub use slicing::Jk;
+pub use tman::TMan;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../GUARANTEES.md")]
+struct Guarantees;

@@ -24,7 +24,8 @@
 //!   would be lost.
 //! - What is out in a node's own shuffle is not sent again in answers meanwhile, so shuffles may
 //!   overlap and double no link.
-//! - Ages are kept as the round of birth, so a round writes nothing; they count the same.
+//! - Ages are kept as the round of birth, so a round writes nothing. They count the holder's own
+//!   shuffles, as the paper's do: the same whether the news came before or after its round.
 //! - A node joins by shuffling with its contact, at a decaying rate until that has answered, and
 //!   asks it again when its view is empty; the paper's random walks are not done.
 
@@ -87,6 +88,8 @@ pub struct State<I, const C: usize, P = ()> {
     shuffle: u16,
     size: u16,
     changes: u32,
+    /// The round after that of the latest shuffle begun here; 0 before the first.
+    shuffled: Round,
     /// Whom to join through.
     contact: Contact<I>,
 }
@@ -105,6 +108,7 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
             shuffle,
             size,
             changes: 0,
+            shuffled: 0,
             contact: Contact::none(),
         })
     }
@@ -113,7 +117,8 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
 impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
     /// The peers in the view, with their ages in rounds as of `now`.
     pub fn view(&self, now: Round) -> impl ExactSizeIterator<Item = (I, Round)> {
-        self.view.iter().map(move |entry| (entry.id, entry.age(now)))
+        let clock = self.clock(now);
+        self.view.iter().map(move |entry| (entry.id, entry.age(clock)))
     }
 
     /// The most peers the view holds: the paper's c.
@@ -131,6 +136,12 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         fits
     }
 
+    /// What ages are counted by: it moves on with the shuffle that this node begins in round `now`,
+    /// not with the driver's round, in which that shuffle may be first or last.
+    const fn clock(&self, now: Round) -> Round {
+        now.wrapping_add((self.shuffled == now.wrapping_add(1)) as Round)
+    }
+
     fn is_full(&self) -> bool {
         self.view.len() >= self.size()
     }
@@ -146,7 +157,7 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         mut places: Range<usize>,
         cx: &mut impl Local<Self>,
     ) {
-        let (me, now) = (cx.me(), cx.round());
+        let (me, now) = (cx.me(), self.clock(cx.round()));
         for descriptor in came {
             if descriptor.id == me || self.knows(descriptor.id) {
                 continue;
@@ -191,7 +202,8 @@ where
     D: Describe<P> + ?Sized,
 {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
-        let now = cx.round();
+        self.shuffled = cx.round().wrapping_add(1);
+        let now = self.clock(cx.round());
         let mut sent = Message::new();
         sent.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
         if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), now) {
@@ -215,7 +227,7 @@ where
         request: Self::Message,
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
-        let (now, free) = (cx.round(), usize::from(self.lent));
+        let (now, free) = (self.clock(cx.round()), usize::from(self.lent));
         let sent = cx.rng().choose(&mut self.view[free..], self.shuffle.into());
         let mut reply = Message::new();
         let count = reply.fill(sent.iter().map(|entry| entry.describe(now)));
@@ -231,7 +243,7 @@ where
         if let Some(partner) = partner
             && self.view.len() == before
         {
-            self.view.push(Entry { born: cx.round(), ..partner });
+            self.view.push(Entry { born: self.clock(cx.round()), ..partner });
         }
     }
 
@@ -258,6 +270,10 @@ impl<I: PeerId, const C: usize, P: Profile> Peers for State<I, C, P> {
     /// Views turn over all the time: links bear no version of their own, and 0 is told.
     fn for_each(&self, mut visit: impl FnMut(I, u64)) {
         self.view.iter().for_each(|entry| visit(entry.id, 0));
+    }
+
+    fn age(&self, peer: I, now: Round) -> Option<Round> {
+        self.view.iter().find(|entry| entry.id == peer).map(|entry| entry.age(now))
     }
 
     fn degree(&self) -> usize {

@@ -436,6 +436,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             return false;
         }
         self.nodes[node as usize].alive = false;
+        self.world.died(node);
         for watcher in self.engine.watches.remove(&node).unwrap_or_default() {
             if self.is_alive(watcher) {
                 self.call(watcher, Activation::Other, |state, below, cx| {

@@ -16,12 +16,14 @@ mod events;
 pub mod fault;
 pub mod link;
 pub mod observe;
+mod oracle;
 pub mod pairs;
 pub mod script;
 mod world;
 
 pub use events::Events;
 pub use link::{Link, Network};
+pub use oracle::Oracle;
 pub use world::{Activation, World};
 
 /// Folds what happened into a number that two equal runs share.

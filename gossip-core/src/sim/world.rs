@@ -22,6 +22,9 @@ pub trait World<S> {
     /// `node` was called and is now `state`.
     #[inline]
     fn leave(&mut self, _node: u32, _state: &S) {}
+
+    /// `node` was killed.
+    fn died(&mut self, _node: u32) {}
 }
 
 impl<S> World<S> for () {}
