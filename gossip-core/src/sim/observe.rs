@@ -1,8 +1,8 @@
 //! What an overlay looks like from outside: in-degrees, clustering, path lengths, dead links.
 //!
 //! The measures are those of Jelasity, Voulgaris, Guerraoui, Kermarrec, van Steen, *Gossip-based
-//! peer sampling*, ACM TOCS 25(3), 2007, section 4. In-degrees are of the directed graph of who knows
-//! whom; clustering and path lengths of the [undirected](Graph::undirected) one.
+//! peer sampling*, ACM TOCS 25(3), 2007, section 4. In-degrees are of the directed graph of who
+//! knows whom; clustering and path lengths of the [undirected](Graph::undirected) one.
 //!
 //! ```
 //! use gossip_core::sim::observe::{self, Graph};

@@ -53,8 +53,8 @@ impl Experiment for Jelasity05Factor {
     }
 
     fn source(&self) -> &'static str {
-        "Jelasity, Montresor, Babaoglu, Gossip-based aggregation in large dynamic networks, ACM TOCS \
-         23(3), 2005, sections 5 and 6"
+        "Jelasity, Montresor, Babaoglu, Gossip-based aggregation in large dynamic networks, \
+         ACM TOCS 23(3), 2005, sections 5 and 6"
     }
 
     fn params(&self) -> &'static [Param] {
