@@ -350,7 +350,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         let limit = self.config.limit;
         if self.view.len() > limit {
             let here = self.settle(cx.me());
-            let mut keep = self.ranked(here, self.places(), limit, Ties::Stable);
+            let mut keep = self.ranked(here, &self.places(), limit, Ties::Stable);
             keep.sort_unstable();
             for _ in keep.len()..self.view.len() {
                 cx.count("descriptor shed");
@@ -392,7 +392,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     fn ranked(
         &self,
         of: R::Place,
-        places: impl ExactSizeIterator<Item = R::Place> + Clone,
+        places: &(impl ExactSizeIterator<Item = R::Place> + Clone),
         count: usize,
         ties: Ties<'_>,
     ) -> Vec<usize> {
@@ -402,7 +402,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     /// Sees who is nearest; a link that stays keeps its version.
     fn relink(&mut self) {
         let Some((_, here)) = self.me else { return };
-        let order = self.ranked(here, self.places(), self.config.degree, Ties::Stable);
+        let order = self.ranked(here, &self.places(), self.config.degree, Ties::Stable);
         let same = order.len() == self.links.len()
             && order.iter().zip(&self.links).all(|(&at, link)| self.view[at].id == link.0);
         if same {
@@ -420,7 +420,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             return Some(suspect.id);
         }
         let (me, here) = self.me?;
-        let near = self.ranked(here, self.places(), self.config.psi, Ties::Random(random));
+        let near = self.ranked(here, &self.places(), self.config.psi, Ties::Random(random));
         let ids: Vec<I> = near.into_iter().map(|at| self.view[at].id).collect();
         let allowed: Vec<I> =
             ids.iter().copied().filter(|peer| !self.partners.contains(peer)).collect();
@@ -444,7 +444,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         known.extend(me.as_ref());
         let places = known.iter().map(|known| known.place);
         let count = self.config.message.unwrap_or(M);
-        let order = first(ranking, of, places, count, Ties::Random(random));
+        let order = first(ranking, of, &places, count, Ties::Random(random));
         let sent = order.into_iter().map(|at| known[at]);
         let others = sent.filter(|known| self.me.is_none_or(|me| me.0 != known.id));
         let mut message = Message::new();

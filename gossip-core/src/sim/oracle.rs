@@ -203,7 +203,9 @@ mod tests {
         let mut counts = [0_i32; 21];
         for round in 0..2_000 {
             let mut view = view(&mut oracle, 3, round);
-            view.iter().for_each(|&peer| counts[peer as usize] += 1);
+            for &peer in &view {
+                counts[peer as usize] += 1;
+            }
             view.sort_unstable();
             view.dedup();
             assert_eq!(view.len(), 5);
