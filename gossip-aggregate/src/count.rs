@@ -10,6 +10,8 @@
 //! - The map is bounded to [`LEADERS`] entries: those with the smallest ids stay. These stay at
 //!   every node, so what they count is exact; a first epoch in which every node leads needs no
 //!   guess of N.
+//! - Each further epoch that says nothing (no leader, or all of them gone) takes the square root of
+//!   the N that leaders are drawn by, so that a wrong estimate cannot silence the count for ever.
 //! - The estimates of the leaders are combined by the trimmed mean that the paper uses for its
 //!   concurrent instances (drop a third at either end).
 
@@ -76,14 +78,22 @@ impl Function for Leaders {
         match never {}
     }
 
-    fn start<P: Protocol + ?Sized>(&self, last: Option<f64>, cx: &mut impl Local<P>) -> Shares {
+    fn start<P: Protocol + ?Sized>(&mut self, last: Option<f64>, cx: &mut impl Local<P>) -> Shares {
         let mut shares = Shares::default();
         let nodes = last.unwrap_or(self.expected).max(1.0);
+        // An epoch that says nothing most likely had no leader, because too many nodes were
+        // expected: if it happens again, fewer are.
+        self.expected = last.unwrap_or(libm::sqrt(self.expected)).max(1.0);
         if cx.rng().chance(self.concurrent / nodes) {
             let leader = digest(&cx.me()) as u32;
             shares.fill(Finite::new(1.0).map(|one| (leader, one)));
         }
         shares
+    }
+
+    fn is_sound(shares: &Shares) -> bool {
+        shares.is_sorted_by(|a, b| a.0 < b.0)
+            && shares.iter().all(|entry| entry.1.get() > 0.0 && entry.1.get() <= 1.0)
     }
 
     fn update(mine: &Shares, theirs: &Shares) -> Shares {

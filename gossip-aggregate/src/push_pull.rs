@@ -10,7 +10,7 @@
 //!                     message, and who sees a larger one moves there at once
 //! ```
 //!
-//! A node that joins in the middle of an epoch sits it out: it answers nothing until the next
+//! A node that joins in the middle of an epoch sits it out: it exchanges nothing until the next
 //! begins, and only learns its number.
 //!
 //! # What holds
@@ -28,6 +28,11 @@
 //! - An epoch ends by the node's own count of rounds or by a larger number heard, as in the paper;
 //!   numbers that run more than [`AHEAD`] beyond ours are refused, so that one bad message cannot
 //!   exhaust them.
+//! - A joiner hears the number of the epoch under way from the first who asks it anything, not from
+//!   its contact. If nobody does for a whole epoch, it is alone, and begins one itself.
+//! - An epoch in which a node took part for less than half of its length, because it was called
+//!   away to a later one, says nothing there: its state may be far from the mean yet.
+//! - A state that no peer can have is refused and counted ([`Function::is_sound`]).
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -51,9 +56,19 @@ pub trait Function: Clone + fmt::Debug {
     /// If the input cannot be aggregated.
     fn set(&mut self, input: Self::Input) -> Result<(), Refusal>;
 
-    /// The state at the start of an epoch. `last` is what the epoch before said.
-    fn start<P: Protocol + ?Sized>(&self, last: Option<f64>, cx: &mut impl Local<P>)
-    -> Self::State;
+    /// The state at the start of an epoch. `last` is what the epoch before said; `None` in the
+    /// first one, or if that said nothing.
+    fn start<P: Protocol + ?Sized>(
+        &mut self,
+        last: Option<f64>,
+        cx: &mut impl Local<P>,
+    ) -> Self::State;
+
+    /// Whether a state off the wire is one that a peer can have.
+    #[inline]
+    fn is_sound(_state: &Self::State) -> bool {
+        true
+    }
 
     /// The state that both partners have after an exchange: what one holds more, the other holds
     /// less, and the sum of the two is as before.
@@ -79,7 +94,8 @@ message! {
 pub struct Finished {
     /// Its number.
     pub epoch: u64,
-    /// What it said here; `None` if this node sat it out, or it said nothing.
+    /// What it said here; `None` if this node sat it out, or took part for less than half of it,
+    /// or it said nothing.
     pub estimate: Option<f64>,
 }
 
@@ -124,6 +140,32 @@ impl<F> Config<F> {
     }
 }
 
+/// The standard deviation by which lost messages move the mean of all states in an epoch, and so
+/// every node's estimate of a mean: `inputs_sd` sqrt(p / ((2 - p) N)), where p is the probability
+/// that a reply is lost or late. Lost requests do not matter. Derived in `GUARANTEES.md`.
+///
+/// ```
+/// use gossip_aggregate::push_pull::loss_sd;
+///
+/// // 1,000 nodes whose inputs have a standard deviation of 20, one message in ten lost:
+/// let sd = loss_sd(20.0, 0.1, 1_000.0)?;
+/// assert!((sd - 0.145).abs() < 0.001);
+/// assert!(loss_sd(20.0, 1.1, 1_000.0).is_err());
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
+///
+/// # Errors
+///
+/// If `loss` is not a probability, `nodes` is below 1, or `inputs_sd` negative or not finite.
+pub fn loss_sd(inputs_sd: f64, loss: f64, nodes: f64) -> Result<f64, ParameterError> {
+    ParameterError::new("sd of the inputs", inputs_sd, "(as measured)", "finite, at least 0")
+        .unless(inputs_sd >= 0.0 && inputs_sd.is_finite())?;
+    ParameterError::new("loss", loss, "probability", "0 to 1")
+        .unless((0.0..=1.0).contains(&loss))?;
+    ParameterError::new("nodes N", nodes, "nodes", "at least 1").unless(nodes >= 1.0)?;
+    Ok(inputs_sd * libm::sqrt(loss / ((2.0 - loss) * nodes)))
+}
+
 /// A node's part in push-pull aggregation of `F`.
 #[derive(Clone, Debug)]
 pub struct State<I, F: Function> {
@@ -137,6 +179,8 @@ pub struct State<I, F: Function> {
     began: Option<Round>,
     gamma: Option<u32>,
     founder: bool,
+    /// Whether a message has told of an epoch.
+    heard: bool,
     id: PhantomData<fn() -> I>,
 }
 
@@ -149,7 +193,17 @@ impl<I: PeerId, F: Function> Configured for State<I, F> {
         ParameterError::new("epoch gamma", f64::from(rounds), "rounds", "at least 1")
             .unless(rounds >= 1)?;
         let id = PhantomData;
-        Ok(Self { function, current: None, last: None, epoch: 0, began: None, gamma, founder, id })
+        Ok(Self {
+            function,
+            current: None,
+            last: None,
+            epoch: 0,
+            began: None,
+            gamma,
+            founder,
+            heard: false,
+            id,
+        })
     }
 }
 
@@ -204,12 +258,15 @@ impl<I: PeerId, F: Function> State<I, F> {
     /// Finishes the epoch under way, and takes part in `epoch`.
     #[cold]
     fn become_part_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
-        let estimate = self.running_estimate();
-        self.last = estimate.or(self.last);
+        let round = cx.round();
+        let spent = round.wrapping_sub(self.began.unwrap_or(round));
+        let enough = self.gamma.is_none_or(|gamma| spent.saturating_mul(2) >= gamma);
+        let estimate = self.running_estimate().filter(|_| enough);
         cx.emit(Finished { epoch: self.epoch, estimate });
-        self.current = Some(self.function.start(self.last, cx));
+        self.last = estimate.or(self.last);
+        self.current = Some(self.function.start(estimate, cx));
         self.epoch = epoch;
-        self.began = Some(cx.round());
+        self.began = Some(round);
     }
 
     /// A partner is in `epoch`: jumps there if it is later than ours. Returns whether the partner
@@ -222,25 +279,25 @@ impl<I: PeerId, F: Function> State<I, F> {
             cx.count("epoch too far ahead");
             return false;
         }
-        if ahead > 0 {
-            if self.current.is_some() {
-                self.become_part_of(epoch, cx);
-            } else {
-                // A joiner hears for the first time which epoch it sits out; once it knows one, a
-                // later one is the first it takes part in.
-                self.hear_of(epoch, cx);
-            }
+        if self.current.is_none() && !self.heard {
+            // A joiner hears which epoch it sits out; a later one is the first it takes part in.
+            self.epoch = self.epoch.max(epoch);
+            self.began = Some(cx.round());
+        } else if ahead > 0 {
+            self.become_part_of(epoch, cx);
         }
+        self.heard = true;
         epoch == self.epoch
     }
 
-    fn hear_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
-        if self.epoch == 0 {
-            self.epoch = epoch;
-            self.began = Some(cx.round());
-        } else {
-            self.become_part_of(epoch, cx);
+    /// The partner's state, unless it is one that no peer can have.
+    #[inline]
+    fn checked(state: Option<F::State>, cx: &mut impl Local<Self>) -> Option<F::State> {
+        let sound = state.as_ref().is_none_or(F::is_sound);
+        if !sound {
+            cx.count("unsound state");
         }
+        state.filter(|_| sound)
     }
 }
 
@@ -276,7 +333,8 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
     ) -> Option<Self::Message> {
         let together = self.meet(request.epoch, cx);
         let epoch = self.epoch;
-        let state = match (&mut self.current, request.state) {
+        let theirs = Self::checked(request.state, cx);
+        let state = match (&mut self.current, theirs) {
             (Some(mine), Some(theirs)) if together => {
                 let updated = F::update(mine, &theirs);
                 Some(core::mem::replace(mine, updated))
@@ -290,7 +348,8 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
     fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
         let before = self.epoch;
         let together = self.meet(reply.epoch, cx) && before == self.epoch;
-        if let (true, Some(mine), Some(theirs)) = (together, &mut self.current, reply.state) {
+        let theirs = Self::checked(reply.state, cx);
+        if let (true, Some(mine), Some(theirs)) = (together, &mut self.current, theirs) {
             *mine = F::update(mine, &theirs);
         }
     }

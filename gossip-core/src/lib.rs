@@ -40,3 +40,7 @@ pub use protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
 pub use random::Random;
 pub use time::{Round, Time};
 pub use wire::{Blob, Bounded, Finite, Nothing, Wire};
+
+#[cfg(all(doctest, feature = "sim"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -31,6 +31,8 @@ pub struct Effects<S: Protocol> {
     pub events: Vec<S::Event>,
     /// Peers to be watched from now on (true), or no longer.
     pub watches: Vec<(S::Id, bool)>,
+    /// Messages that the stack has been given.
+    pub frames: u64,
     /// What was ignored, refused or shed.
     pub counts: Counts,
 }
@@ -41,6 +43,7 @@ impl<S: Protocol> Default for Effects<S> {
             datagrams: Vec::new(),
             events: Vec::new(),
             watches: Vec::new(),
+            frames: 0,
             counts: Counts::default(),
         }
     }
@@ -130,7 +133,10 @@ impl<S: Layer> Node<S> {
         self.call(clock, effects, |stack, cx| {
             while !frames.is_empty() {
                 match S::Message::decode(&mut frames) {
-                    Ok(message) => stack.on_message(&(), from, message, cx),
+                    Ok(message) => {
+                        cx.effects.frames += 1;
+                        stack.on_message(&(), from, message, cx);
+                    }
                     Err(DecodeError::UnknownFrame { .. }) => cx.tally("packer", "unknown frame"),
                     Err(error) => return cx.tally("packer", error.cause()),
                 }

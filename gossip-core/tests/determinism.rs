@@ -102,10 +102,10 @@ fn golden_traces() {
     assert_eq!(events(42).1, EVENTS, "events");
 }
 
-const SEQUENTIAL: u64 = 11747121080365414057;
+const SEQUENTIAL: u64 = 15953248498700765067;
 const SYNCHRONOUS: u64 = 18128201734305126167;
-const BLOCKED: u64 = 13415175714407599048;
-const EVENTS: u64 = 7320463192049153195;
+const BLOCKED: u64 = 12726650248817715994;
+const EVENTS: u64 = 17430842528062388915;
 
 #[test]
 fn adding_a_layer_moves_no_other_layers_draws() {

@@ -1,1 +1,99 @@
-//! net
+//! Gossip stacks on real networks: a stack written with [`stack!`](gossip_core::stack) runs here
+//! unchanged, each node a tokio task with a UDP socket of its own.
+//!
+//! - [`Node::builder`] takes a stack, and [`spawn`](Builder::spawn) starts it.
+//! - [`Handle`] is the owner's side: [`read`](Handle::read) its state, [`call`](Handle::call) a
+//!   command, receive its [`events`](Handle::events), look at its [`counters`](Handle::counters)
+//!   and its [`status`](Handle::status), [`leave`](Handle::leave), and see how it
+//!   [ended](Handle::wait).
+//! - [`Transport`] is what carries datagrams: [`Udp`], [`memory`] inside the process, and `faults`
+//!   around either (feature `faults`).
+//!
+//! ```
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! use std::net::SocketAddr;
+//! use std::time::Duration;
+//!
+//! use gossip_core::sampling::Cyclon;
+//! use gossip_net::Node;
+//!
+//! let tick = Duration::from_millis(20);
+//! let peers = || Cyclon::<SocketAddr, 20>::new(Default::default());
+//! let a = Node::builder(peers()?).tick(tick).spawn().await?;
+//! let b = Node::builder(peers()?).tick(tick).contact(a.id()).spawn().await?;
+//!
+//! a.status_where(|status| status.is_connected()).await;
+//! assert_eq!(a.read(|peers| peers.view(0).next().map(|(peer, _)| peer)), Some(b.id()));
+//! b.leave().await.into_result()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What holds
+//!
+//! - One task runs a node's stack, one call at a time. Nothing that a peer sends or fails to do
+//!   stops it: errors of sockets are counted by cause and survived, garbage is refused before it
+//!   is decoded, and a peer that cannot be sent to at once is passed over.
+//! - Everything is bounded: the events kept for a slow owner (the oldest are shed, and it is told
+//!   how many), the commands that wait, the datagrams taken in before rounds have their turn.
+//! - A node that hears nobody asks its contacts, and the peers heard last, again and again with
+//!   growing pauses, and says so in its [`Status`].
+//! - A panic in a stack ends its node only. Its owner sees it as [`Ended::Panicked`].
+//!
+//! # Limits
+//!
+//! - Datagrams are neither encrypted nor signed, and a sender's address can be forged: use it on
+//!   networks that you trust.
+//! - A peer's identifier is the address its datagrams come from. Behind a translation that gives
+//!   each destination another port, nodes cannot be reached by it. IPv6 link-local addresses need
+//!   a scope, which does not travel.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+mod builder;
+mod clock;
+mod counters;
+mod end;
+mod events;
+#[cfg(feature = "faults")]
+pub mod faults;
+mod handle;
+pub mod memory;
+mod presence;
+mod task;
+mod transport;
+mod udp;
+
+use std::net::SocketAddr;
+
+use gossip_core::{Layer, Protocol};
+
+pub use async_trait::async_trait;
+pub use builder::{Builder, EVENTS, JITTER, Node, SpawnError, TICK};
+pub use counters::{Counters, Lag};
+pub use end::Ended;
+pub use events::{Delivery, Events};
+pub use handle::{CallError, Handle};
+pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
+pub use transport::{TooLong, Transport, UDP_MAX, canonical};
+pub use udp::Udp;
+
+/// A stack that a node can run: its peers are socket addresses, and it may move between threads.
+/// Implemented for every type that qualifies.
+///
+/// ```
+/// fn runs<S: gossip_net::Stack>() {}
+/// runs::<gossip_core::sampling::Cyclon<std::net::SocketAddr, 20>>();
+/// ```
+pub trait Stack:
+    Layer + Protocol<Id = SocketAddr, Event: Send, Command: Send> + Send + 'static
+{
+}
+
+impl<S> Stack for S where
+    S: Layer + Protocol<Id = SocketAddr, Event: Send, Command: Send> + Send + 'static
+{
+}

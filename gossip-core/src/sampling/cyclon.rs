@@ -24,8 +24,10 @@
 //!   would be lost.
 //! - What is out in a node's own shuffle is not sent again in answers meanwhile, so shuffles may
 //!   overlap and double no link.
-//! - Ages are kept as the round of birth, so a round writes nothing; they count the same.
-//! - A node whose view is empty asks its latest contact again.
+//! - Ages are kept as the round of birth, so a round writes nothing. They count the holder's own
+//!   shuffles, as the paper's do: the same whether the news came before or after its round.
+//! - A node joins by shuffling with its contact, at a decaying rate until that has answered, and
+//!   asks it again when its view is empty; the paper's random walks are not done.
 
 use core::ops::Range;
 
@@ -37,6 +39,7 @@ use crate::id::PeerId;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
 use crate::random::Random;
+use crate::sampling::contact::Contact;
 use crate::sampling::descriptor::{Descriptor, Entry, view_size};
 use crate::time::Round;
 use crate::wire::{Bounded, Nothing};
@@ -85,8 +88,10 @@ pub struct State<I, const C: usize, P = ()> {
     shuffle: u16,
     size: u16,
     changes: u32,
-    /// Asked when the view is empty.
-    contact: Option<I>,
+    /// The round after that of the latest shuffle begun here; 0 before the first.
+    shuffled: Round,
+    /// Whom to join through.
+    contact: Contact<I>,
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
@@ -97,14 +102,23 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
         ParameterError::new("shuffle length l", shuffle as f64, "descriptors", "at least 1")
             .unless(shuffle >= 1)?;
         let shuffle = shuffle.min(size.into()) as u16;
-        Ok(Self { view: ArrayVec::new(), lent: 0, shuffle, size, changes: 0, contact: None })
+        Ok(Self {
+            view: ArrayVec::new(),
+            lent: 0,
+            shuffle,
+            size,
+            changes: 0,
+            shuffled: 0,
+            contact: Contact::none(),
+        })
     }
 }
 
 impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
     /// The peers in the view, with their ages in rounds as of `now`.
     pub fn view(&self, now: Round) -> impl ExactSizeIterator<Item = (I, Round)> {
-        self.view.iter().map(move |entry| (entry.id, entry.age(now)))
+        let clock = self.clock(now);
+        self.view.iter().map(move |entry| (entry.id, entry.age(clock)))
     }
 
     /// The most peers the view holds: the paper's c.
@@ -122,6 +136,12 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         fits
     }
 
+    /// What ages are counted by: it moves on with the shuffle that this node begins in round `now`,
+    /// not with the driver's round, in which that shuffle may be first or last.
+    const fn clock(&self, now: Round) -> Round {
+        now.wrapping_add((self.shuffled == now.wrapping_add(1)) as Round)
+    }
+
     fn is_full(&self) -> bool {
         self.view.len() >= self.size()
     }
@@ -137,7 +157,7 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         mut places: Range<usize>,
         cx: &mut impl Local<Self>,
     ) {
-        let (me, now) = (cx.me(), cx.round());
+        let (me, now) = (cx.me(), self.clock(cx.round()));
         for descriptor in came {
             if descriptor.id == me || self.knows(descriptor.id) {
                 continue;
@@ -182,12 +202,14 @@ where
     D: Describe<P> + ?Sized,
 {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
-        let now = cx.round();
+        self.shuffled = cx.round().wrapping_add(1);
+        let now = self.clock(cx.round());
         let mut sent = Message::new();
         sent.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
-        let Some(oldest) = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now)) else {
-            return self.contact.filter(|&peer| peer != cx.me()).map(|contact| (contact, sent));
-        };
+        if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), now) {
+            return Some((contact, sent));
+        }
+        let oldest = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now))?;
         let last = self.view.len() - 1;
         self.view.swap(oldest, last);
         let others = cx.rng().choose(&mut self.view[..last], usize::from(self.shuffle) - 1);
@@ -205,7 +227,7 @@ where
         request: Self::Message,
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
-        let (now, free) = (cx.round(), usize::from(self.lent));
+        let (now, free) = (self.clock(cx.round()), usize::from(self.lent));
         let sent = cx.rng().choose(&mut self.view[free..], self.shuffle.into());
         let mut reply = Message::new();
         let count = reply.fill(sent.iter().map(|entry| entry.describe(now)));
@@ -213,14 +235,15 @@ where
         Some(reply)
     }
 
-    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+        self.contact.hear(from);
         let (partner, others) = self.settle();
         let before = self.view.len();
         self.insert(reply, 0..others, cx);
         if let Some(partner) = partner
             && self.view.len() == before
         {
-            self.view.push(Entry { born: cx.round(), ..partner });
+            self.view.push(Entry { born: self.clock(cx.round()), ..partner });
         }
     }
 
@@ -232,8 +255,8 @@ where
         self.settle();
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
-        self.contact = Some(peer);
+    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Local<Self>) {
+        self.contact.tell(peer, cx.round());
     }
 }
 

@@ -12,6 +12,7 @@
 //! their descriptors may carry a profile of their node, which a layer above provides through
 //! [`Describe`](crate::Describe).
 
+mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;

@@ -63,11 +63,12 @@ impl Spread {
     /// assert_eq!((spread.mean, spread.sd, spread.min, spread.max), (2.0, 1.0, 1.0, 3.0));
     /// ```
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        // Welford's recurrence: it does not cancel.
+        // Welford's recurrence: it does not cancel. The plain sum is exact for whole numbers.
         let mut spread = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, ..Self::default() };
-        let mut squares = 0.0;
+        let (mut sum, mut squares) = (0.0, 0.0);
         for value in values {
             spread.count += 1;
+            sum += value;
             let before = value - spread.mean;
             spread.mean += before / spread.count as f64;
             squares += before * (value - spread.mean);
@@ -77,6 +78,7 @@ impl Spread {
         if spread.count == 0 {
             return Self::default();
         }
+        spread.mean = sum / spread.count as f64;
         spread.sd = libm::sqrt(squares / spread.count as f64);
         spread
     }

@@ -1,13 +1,14 @@
 //! The list of experiments.
 
 use super::experiment::Experiment;
+use super::experiments::Demers87Table1;
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
 use crate::Failure;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
 pub fn experiments() -> Vec<Box<dyn Experiment>> {
-    Vec::new()
+    vec![Box::new(Demers87Table1)]
 }
 
 /// The experiment with this id. [`SelfCheck`] is found, too, but not listed.

@@ -1,0 +1,526 @@
+//! Rumor mongering: nodes that know a rumor tell random peers, until too many knew it already.
+//!
+//! Demers, Greene, Hauser, Irish, Larson, Shenker, Sturgis, Swinehart, Terry, *Epidemic algorithms
+//! for replicated database maintenance*, PODC 1987, section 1.4 (complex epidemics): push, pull and
+//! push-pull, with feedback and counters.
+//!
+//! ```text
+//! every round:   for each hot rumor: if somebody needed it, count = 0; else if a contact knew it,
+//!                                    count += 1; if count = k, lose interest
+//!                q = a random peer
+//!                push: send q the hot rumors
+//!                pull: ask q for its hot rumors, listing those known
+//! on a rumor:    tell the sender whether it was needed; if so, deliver it, and it is hot
+//! on a question: send the hot rumors that are not listed
+//! ```
+//!
+//! # What holds
+//!
+//! - The rumor stops by itself, and a share of the nodes, the residue, never hears of it: at 1000
+//!   nodes .18, .037, .011 with push and k = 1, 2, 3; .012, .0002 with push-pull and k = 1, 2. Push
+//!   sends -ln(residue) copies a node. Run anti-entropy behind it if all must know.
+//! - Each node delivers a rumor at most once, whatever is lost, doubled or late: identifiers are
+//!   remembered for at least `memory / intake` rounds, and no correct node passes on a rumor older
+//!   than `age` rounds, which is less. A node's own rumors are never forgotten.
+//! - Whatever peers send, a node holds at most `hot` rumors and `memory` identifiers, takes in at
+//!   most `intake` rumors a round, `share` from one peer, and answers [`ASKERS`] questions.
+//!
+//! # Deviations from the paper
+//!
+//! - Feedback is a message, and may be lost; then the contact counts neither way. It must come back
+//!   before the sender's next round, so the period must exceed the round trip.
+//! - A question lists the rumors its sender knows, so that these are not sent; who asks and knows
+//!   a rumor counts as the paper's useless answer. If the list is too short to hold them all, a
+//!   known rumor is sent and its sender corrected.
+//! - In push-pull a node's count moves at most once a round; the paper does not say. With this
+//!   reading an independent simulation gives the same numbers as ours.
+//! - Tables are bounded, and rumors die of age.
+
+mod config;
+mod hot;
+mod memory;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use gossip_core::{
+    Bounded, Configured, Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt,
+    Refusal, Wire, message,
+};
+
+pub use config::{Config, FANOUT_MAX, Interest, Style};
+use hot::{Entry, Farewell, Hot};
+use memory::{Intake, Memory};
+
+message! {
+    /// Names a rumor: who published it, in which life, as which.
+    #[derive(Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub struct RumorId<I: PeerId> {
+        /// Who published it.
+        pub origin: I,
+        /// A number drawn at the origin's first publication, so that one that lost its state never
+        /// names two rumors alike.
+        pub boot: u32,
+        /// Which one of that life, from 0.
+        pub sequence: u32,
+    }
+}
+
+message! {
+    /// A rumor on its way.
+    #[derive(PartialEq)]
+    pub struct Rumor<I: PeerId, V: Wire> {
+        /// Its name.
+        pub id: RumorId<I>,
+        /// Peers it has been passed on by, its origin included.
+        pub hops: u16,
+        /// Rounds since it was published, as counted by those who held it.
+        pub age: u16,
+        /// What it says.
+        pub value: V,
+    }
+}
+
+message! {
+    /// What travels. Each rumor is a message of its own; the packer puts several into a datagram.
+    #[derive(PartialEq)]
+    pub enum Message<I: PeerId, V: Wire> {
+        /// A hot rumor: is it needed?
+        Push(Rumor<I, V>),
+        /// To a push: whether it was needed. To an answer: that it was not.
+        Feedback {
+            /// Of which rumor.
+            id: RumorId<I>,
+            /// Whether the sender did not know it.
+            needed: bool,
+        },
+        /// Send me your hot rumors but these, which I know.
+        Ask(Bounded<RumorId<I>, DIGEST>),
+        /// To a question: a hot rumor it did not list.
+        Answer(Rumor<I, V>),
+        /// A rumor that found room in a datagram of other layers, or that a leaving node hands
+        /// over. No feedback is wanted.
+        Spare(Rumor<I, V>),
+    }
+}
+
+message! {
+    /// What the owner may ask.
+    #[derive(PartialEq)]
+    pub enum Command<V: Wire> {
+        /// Spread this, from the next round on.
+        Publish(V),
+    }
+}
+
+/// Rumors a question can list: with identifiers of sockets, 722 bytes of the datagram. Our choice.
+pub const DIGEST: usize = 24;
+
+/// Questions a node answers a round. One a round comes on average, and more than 16 with
+/// probability 4e-15; more are ignored and counted, so that forged ones cost little. Our choice.
+pub const ASKERS: usize = 16;
+
+/// What the owner hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<I: PeerId, V: Wire> {
+    /// A rumor, once. A node is told of its own, too, when it publishes it: with 0 hops, and with
+    /// the name by which its end will be told.
+    Delivered {
+        /// Its name.
+        id: RumorId<I>,
+        /// What it says.
+        value: V,
+        /// How many times it was passed on to get here; 0 at the origin.
+        hops: u16,
+    },
+    /// A rumor published here is no longer spread by this node; others may go on.
+    Ended {
+        /// Its name.
+        id: RumorId<I>,
+        /// Copies this node sent.
+        sent: u32,
+        /// Copies that were needed, as far as is known. If 0, perhaps nobody has heard of it.
+        needed: u32,
+        /// Why.
+        why: Ended,
+    },
+}
+
+/// Why a rumor is no longer spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Enough contacts knew it.
+    LostInterest,
+    /// It has reached the bound on its age.
+    TooOld,
+}
+
+/// Rumors a node has sent since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// In contacts of its own.
+    pub pushed: u64,
+    /// To questions.
+    pub answered: u64,
+    /// Not sent, because the question listed them. The paper's pull sends these, too.
+    pub withheld: u64,
+    /// In spare room.
+    pub spared: u64,
+}
+
+/// A node's part in rumor mongering: values `V` among peers `I`.
+///
+/// ```
+/// use gossip_core::Blob;
+/// use gossip_core::sampling::Cyclon;
+/// use gossip_core::sim::cycle::{Order, Simulation};
+/// use gossip_core::{PeerId, stack};
+/// use gossip_dissem::rumor::{self, RumorMongering};
+///
+/// stack! {
+///     #[derive(Clone, Debug)]
+///     pub struct Node<I: PeerId> {
+///         peers: Cyclon<I, 20>,
+///         #[uses(peers)]
+///         news: RumorMongering<I, Blob<512>>,
+///     }
+/// }
+///
+/// let news = RumorMongering::new(Default::default())?;
+/// let node = Node::new(Cyclon::new(Default::default())?, news);
+/// let mut sim = Simulation::new((0..200).map(|_| node.clone()), 7, Order::Sequential);
+/// for node in 1..200 {
+///     sim.contact(node, 0);
+/// }
+/// sim.run(20);
+///
+/// type Command = <Node<u32> as gossip_core::Protocol>::Command;
+/// let news = Blob::new("the meeting is at noon")?;
+/// sim.command(3, Command::news(rumor::Command::Publish(news)))?;
+/// sim.run(20);
+/// assert!(sim.events().take().count() > 190);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct State<I: PeerId, V: Wire> {
+    config: Config,
+    hot: Hot<I, V>,
+    memory: Memory<I>,
+    intake: Intake<I>,
+    /// The names of the rumors that came last, this node's own included: what questions list.
+    recent: VecDeque<RumorId<I>>,
+    /// Peers contacted this round; a bit each in [`Hot`].
+    contacts: Vec<I>,
+    /// Peers that asked this round; a bit each in [`Hot`].
+    askers: Vec<I>,
+    /// This life's number; none before the first publication.
+    boot: Option<u32>,
+    /// Rumors published in this life.
+    published: u32,
+    traffic: Traffic,
+}
+
+/// Rumor mongering as a layer over any [`Peers`].
+pub type RumorMongering<I, V> = State<I, V>;
+
+/// What became of a rumor that came.
+enum Verdict {
+    New,
+    Known,
+    Refused,
+}
+
+impl<I: PeerId, V: Wire> Configured for State<I, V> {
+    type Config = Config;
+
+    fn new(config: Config) -> Result<Self, ParameterError> {
+        Self::new(config)
+    }
+}
+
+impl<I: PeerId, V: Wire> State<I, V> {
+    /// Builds it from `config`.
+    ///
+    /// # Errors
+    ///
+    /// Names the parameter that is out of bounds, its unit and its bound.
+    pub fn new(config: Config) -> Result<Self, ParameterError> {
+        config.check()?;
+        Ok(Self {
+            hot: Hot::new(config.hot),
+            memory: Memory::new(config.memory),
+            intake: Intake::new(config.intake, config.share),
+            recent: VecDeque::new(),
+            contacts: Vec::new(),
+            askers: Vec::new(),
+            boot: None,
+            published: 0,
+            traffic: Traffic::default(),
+            config,
+        })
+    }
+
+    /// How many rumors are spread now.
+    pub fn hot(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Whether this node spreads the rumor `id` now.
+    pub fn is_hot(&self, id: &RumorId<I>) -> bool {
+        self.hot.get(id).is_some()
+    }
+
+    /// Whether this node knows the rumor `id`, as far as it remembers.
+    pub fn knows(&self, id: &RumorId<I>) -> bool {
+        self.memory.contains(id) || self.is_hot(id)
+    }
+
+    /// How many identifiers of others' rumors are remembered.
+    pub fn remembered(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// What was sent.
+    pub const fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Judges a rumor that `from` has sent, and takes it in if it is new.
+    fn take_in(&mut self, from: I, rumor: Rumor<I, V>, cx: &mut impl Local<Self>) -> Verdict {
+        let id = rumor.id;
+        let ours = id.origin == cx.me() && self.boot == Some(id.boot);
+        let refused = if rumor.age > self.config.age {
+            Some("rumor too old")
+        } else if ours && id.sequence >= self.published {
+            Some("rumor forged in this node's name")
+        } else if ours || self.memory.contains(&id) {
+            cx.count("rumor known already");
+            return Verdict::Known;
+        } else {
+            self.intake.admit(from).err()
+        };
+        if let Some(cause) = refused {
+            cx.count(cause);
+            return Verdict::Refused;
+        }
+        if self.memory.insert(id) {
+            cx.count("identifier forgotten");
+        }
+        self.spread(rumor, Some(from), cx);
+        Verdict::New
+    }
+
+    /// Delivers a rumor that is new here, and spreads it.
+    fn spread(&mut self, mut rumor: Rumor<I, V>, source: Option<I>, cx: &mut impl Local<Self>) {
+        if source.is_some() {
+            rumor.hops = rumor.hops.saturating_add(1);
+        }
+        let Rumor { id, hops, ref value, .. } = rumor;
+        cx.emit(Event::Delivered { id, value: value.clone(), hops });
+        if self.config.style.asks() {
+            self.recent.truncate(DIGEST - 1);
+            self.recent.push_front(id);
+        }
+        match self.hot.insert(rumor, source) {
+            Some(false) => {}
+            Some(true) => cx.count("hot rumor displaced"),
+            None => cx.count("rumor not spread: the table is full of this node's own"),
+        }
+    }
+
+    /// A round begins.
+    fn settle(&mut self, cx: &mut impl Local<Self>) {
+        let Config { interest, age, .. } = self.config;
+        self.hot.settle(interest, age, |Farewell { id, sent, needed, why }| {
+            cx.emit(Event::Ended { id, sent, needed, why });
+        });
+        self.intake.reset();
+        self.contacts.clear();
+        self.askers.clear();
+    }
+
+    /// Sends the hot rumors to a peer contacted this round.
+    fn push(&mut self, slot: usize, to: I, cx: &mut impl Context<Self>) {
+        for entry in self.hot.batch(self.config.batch, |_| true) {
+            entry.push(slot);
+            self.traffic.pushed += 1;
+            cx.send(to, Message::Push(entry.rumor.clone()));
+        }
+    }
+
+    /// The names of what this node knows: what it spreads, then what came last.
+    fn digest(&self) -> Bounded<RumorId<I>, DIGEST> {
+        let mut known = Bounded::new();
+        known.fill(self.hot.rumors().map(|rumor| rumor.id));
+        for &id in &self.recent {
+            if !known.contains(&id) && known.push(id).is_err() {
+                break;
+            }
+        }
+        known
+    }
+
+    /// Sends `asker` the hot rumors it does not know.
+    fn answer(
+        &mut self,
+        asker: I,
+        known: &Bounded<RumorId<I>, DIGEST>,
+        cx: &mut impl Context<Self>,
+    ) {
+        if self.askers.contains(&asker) {
+            return cx.count("question repeated");
+        }
+        if self.askers.len() >= ASKERS {
+            return cx.count("question ignored: too many this round");
+        }
+        let slot = self.askers.len();
+        self.askers.push(asker);
+        for entry in self.hot.active().filter(|entry| known.contains(&entry.rumor.id)) {
+            entry.meet_knower();
+            self.traffic.withheld += 1;
+        }
+        let needed = |entry: &Entry<I, V>| !known.contains(&entry.rumor.id);
+        for entry in self.hot.batch(self.config.batch, needed) {
+            entry.answer(slot);
+            self.traffic.answered += 1;
+            cx.send(asker, Message::Answer(entry.rumor.clone()));
+        }
+    }
+
+    fn hear_feedback(&mut self, from: I, id: RumorId<I>, needed: bool, cx: &mut impl Local<Self>) {
+        let contact = self.contacts.iter().position(|&peer| peer == from);
+        let asker = self.askers.iter().position(|&peer| peer == from);
+        let awaited = self.hot.get_mut(&id).is_some_and(|entry| {
+            contact.is_some_and(|slot| entry.hear_from_contact(slot, needed))
+                || (!needed && asker.is_some_and(|slot| entry.hear_from_asker(slot)))
+        });
+        if !awaited {
+            cx.count("feedback not awaited");
+        }
+    }
+
+    /// Whether `id` came from `from` since the last round began: then a second copy of its message
+    /// deserves the first one's answer.
+    fn came_from(&self, from: I, id: &RumorId<I>) -> bool {
+        self.hot.get(id).is_some_and(|entry| !entry.active && entry.source == Some(from))
+    }
+
+    fn publish(&mut self, value: V, cx: &mut impl Local<Self>) -> Result<Receipt, Refusal> {
+        if !self.hot.takes_own() {
+            return Err(Refusal::Full { limit: self.hot.own_limit() });
+        }
+        // The wall clock, because a node that restarts may be given the same randomness again.
+        let boot = match self.boot {
+            Some(boot) if self.published < u32::MAX => boot,
+            _ => (cx.rng().next_u64() ^ cx.wall()) as u32,
+        };
+        if self.boot != Some(boot) {
+            (self.boot, self.published) = (Some(boot), 0);
+        }
+        let id = RumorId { origin: cx.me(), boot, sequence: self.published };
+        self.published += 1;
+        self.spread(Rumor { id, hops: 0, age: 0, value }, None, cx);
+        Ok(Receipt::default())
+    }
+}
+
+impl<I: PeerId, V: Wire> Protocol for State<I, V> {
+    type Id = I;
+    type Message = Message<I, V>;
+    type Event = Event<I, V>;
+    type Command = Command<V>;
+}
+
+impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
+    fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.settle(cx);
+        let Config { style, fanout, .. } = self.config;
+        if !style.asks() && self.hot.len() == 0 {
+            return;
+        }
+        // Twice, since a small view may offer the same peer again.
+        for _ in 0..2 * fanout {
+            if self.contacts.len() == fanout {
+                break;
+            }
+            let Some(peer) = below.sample(cx.rng()) else { break };
+            if !self.contacts.contains(&peer) {
+                let slot = self.contacts.len();
+                self.contacts.push(peer);
+                if style.pushes() {
+                    self.push(slot, peer, cx);
+                }
+                if style.asks() {
+                    cx.send(peer, Message::Ask(self.digest()));
+                }
+            }
+        }
+        if self.contacts.is_empty() {
+            cx.count("no peer to contact");
+        }
+    }
+
+    fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
+        match message {
+            Message::Push(rumor) => {
+                let id = rumor.id;
+                let needed = match self.take_in(from, rumor, cx) {
+                    Verdict::New => true,
+                    Verdict::Known => self.came_from(from, &id),
+                    Verdict::Refused => return,
+                };
+                cx.send(from, Message::Feedback { id, needed });
+            }
+            Message::Feedback { id, needed } => self.hear_feedback(from, id, needed, cx),
+            Message::Ask(known) => self.answer(from, &known, cx),
+            Message::Answer(rumor) => {
+                let id = rumor.id;
+                // What has come since this node asked was not known when it did.
+                let since = self.hot.get(&id).is_some_and(|entry| !entry.active);
+                let known = matches!(self.take_in(from, rumor, cx), Verdict::Known);
+                if known && !since && self.contacts.contains(&from) {
+                    cx.send(from, Message::Feedback { id, needed: false });
+                }
+            }
+            Message::Spare(rumor) => {
+                self.take_in(from, rumor, cx);
+            }
+        }
+    }
+
+    fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        let Some(heir) = below.sample(cx.rng()) else { return };
+        for rumor in self.hot.rumors().take(self.config.batch) {
+            cx.send(heir, Message::Spare(rumor.clone()));
+        }
+    }
+
+    fn on_command(
+        &mut self,
+        _: &D,
+        command: Self::Command,
+        cx: &mut impl Context<Self>,
+    ) -> Result<Receipt, Refusal> {
+        let Command::Publish(value) = command;
+        self.publish(value, cx)
+    }
+
+    fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
+        // Who is contacted anyway gets the rumors so, and says what it thinks of them.
+        if !self.config.piggyback || self.contacts.contains(&to) {
+            return;
+        }
+        let asker = self.askers.iter().position(|&peer| peer == to);
+        let known = |entry: &Entry<I, V>| {
+            entry.source == Some(to) || asker.is_some_and(|slot| entry.has_answered(slot))
+        };
+        for entry in self.hot.batch(self.config.batch, |entry| !known(entry)) {
+            // One byte says which message it is.
+            if entry.rumor.encoded_len() < cx.room(to) {
+                entry.sent = entry.sent.saturating_add(1);
+                self.traffic.spared += 1;
+                cx.send(to, Message::Spare(entry.rumor.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! From a stack to a running node.
+
+use std::collections::hash_map::RandomState;
+use std::error::Error;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gossip_core::ParameterError;
+use gossip_core::id::digest;
+use gossip_core::node::{self, Config};
+use gossip_core::packet::{ClusterId, DATAGRAM};
+use gossip_core::random::Key;
+use tokio::sync::mpsc;
+
+use crate::Stack;
+use crate::end::Ended;
+use crate::handle::{Handle, Shared, Warden};
+use crate::presence::Presence;
+use crate::task::{Pace, Task};
+use crate::transport::{Transport, canonical, nobody};
+use crate::udp::Udp;
+
+/// Where a node begins: [`Node::builder`].
+#[derive(Debug)]
+pub enum Node {}
+
+impl Node {
+    /// A builder of a node that runs `stack`. Everything else has a default: the default cluster,
+    /// any free port on loopback, no contact, a round a second.
+    pub fn builder<S: Stack>(stack: S) -> Builder<S> {
+        Builder {
+            stack,
+            place: Place::Bind(([127, 0, 0, 1], 0).into()),
+            advertise: None,
+            cluster: ClusterId::default(),
+            contacts: Vec::new(),
+            tick: TICK,
+            jitter: JITTER,
+            phase: None,
+            seed: None,
+            mtu: DATAGRAM,
+            events: EVENTS,
+        }
+    }
+}
+
+/// A round a second: the period of most of the papers' deployments, and far above a round trip.
+pub const TICK: Duration = Duration::from_secs(1);
+
+/// Rounds come up to a tenth of a tick early or late, so that nodes started together drift apart.
+/// Our choice.
+pub const JITTER: f64 = 0.1;
+
+/// Events kept for an owner who is slow. Our choice.
+pub const EVENTS: usize = 1_024;
+
+/// Commands that wait for the node before callers do. Our choice.
+const COMMANDS: usize = 64;
+
+/// The most contacts. Our choice: each is asked in turn.
+const CONTACTS: usize = 256;
+
+enum Place {
+    Bind(SocketAddr),
+    Over(Box<dyn Transport>),
+}
+
+/// What a node is to be. See [`Node::builder`].
+pub struct Builder<S> {
+    stack: S,
+    place: Place,
+    advertise: Option<SocketAddr>,
+    cluster: ClusterId,
+    contacts: Vec<SocketAddr>,
+    tick: Duration,
+    jitter: f64,
+    phase: Option<Duration>,
+    seed: Option<u64>,
+    mtu: usize,
+    events: usize,
+}
+
+impl<S: Stack> Builder<S> {
+    /// Binds a UDP socket to `addr`; port 0 is any that is free.
+    pub fn bind(mut self, addr: impl Into<SocketAddr>) -> Self {
+        self.place = Place::Bind(addr.into());
+        self
+    }
+
+    /// Uses this transport instead of a UDP socket of its own.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.place = Place::Over(Box::new(transport));
+        self
+    }
+
+    /// The address by which peers reach this node, where it is not the one it is bound to: needed
+    /// for a socket bound to all of a host's addresses (`0.0.0.0`, `[::]`), or behind a forwarded
+    /// port. Port 0 is the bound one.
+    ///
+    /// The datagrams that peers receive must come from this very address, since that is how they
+    /// know their sender: a translation that changes the source port at will does not do.
+    pub fn advertise(mut self, addr: impl Into<SocketAddr>) -> Self {
+        self.advertise = Some(addr.into());
+        self
+    }
+
+    /// The cluster's name: datagrams of others are dropped and counted. It keeps systems apart by
+    /// mistake, not by malice.
+    pub fn cluster(mut self, name: &str) -> Self {
+        self.cluster = ClusterId::named(name);
+        self
+    }
+
+    /// A peer to talk to first. May be given several times.
+    pub fn contact(mut self, addr: impl Into<SocketAddr>) -> Self {
+        self.contacts.push(addr.into());
+        self
+    }
+
+    /// Peers to talk to first, besides those given already.
+    pub fn contacts(mut self, addrs: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.contacts.extend(addrs);
+        self
+    }
+
+    /// The period of rounds, from a millisecond to an hour; [`TICK`] by default. The stack's
+    /// patience with a reply must be below it.
+    pub const fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick;
+        self
+    }
+
+    /// How much of a tick a round may come early or late, from 0 to 0.5; [`JITTER`] by default.
+    pub const fn jitter(mut self, share: f64) -> Self {
+        self.jitter = share;
+        self
+    }
+
+    /// When the first round is run, up to a tick after the start; random by default.
+    pub const fn phase(mut self, after: Duration) -> Self {
+        self.phase = Some(after);
+        self
+    }
+
+    /// Where the node's randomness comes from; the system's by default. Nodes may share a seed:
+    /// each mixes in its identifier.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// The most bytes of a datagram, headers of UDP and below not included; [`DATAGRAM`] by
+    /// default. Longer ones that come are dropped and counted, unless they have at most
+    /// [`DATAGRAM`] bytes.
+    pub const fn mtu(mut self, bytes: usize) -> Self {
+        self.mtu = bytes;
+        self
+    }
+
+    /// How many events are kept for a slow owner, from 1 to 1,048,576; [`EVENTS`] by default.
+    pub const fn events(mut self, capacity: usize) -> Self {
+        self.events = capacity;
+        self
+    }
+
+    /// Starts the node, as a task of this tokio runtime. It does not wait for contacts: one that
+    /// does not answer shows in [`Handle::status`].
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`] names what is wrong. Nothing runs then, and nothing stays bound.
+    pub async fn spawn(self) -> Result<Handle<S>, SpawnError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(SpawnError::NoRuntime);
+        }
+        self.check()?;
+        let Self { stack, place, advertise, cluster, contacts, tick, jitter, .. } = self;
+        let transport = place.open().await?;
+        let bound = canonical(transport.local_addr().map_err(SpawnError::Transport)?);
+        let me = identity(bound, advertise)?;
+        let contacts = check_contacts(contacts, me, bound)?;
+        ParameterError::new("mtu", self.mtu as f64, "bytes", "at most what the transport carries")
+            .unless(self.mtu <= transport.mtu())?;
+
+        let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(me));
+        let config = Config { cluster, mtu: self.mtu, seed };
+        let node = node::Node::new(me, stack, config)?;
+        // Apart from the stack's own draws, which start from the same seed and identifier.
+        let key = Key::new(seed).with(digest(&me)).with(gossip_core::id::hash(b"driver"));
+        let pace = Pace { tick, jitter, phase: self.phase };
+        let presence = Presence::new(contacts, tick);
+
+        let shared = Shared::new(node, self.events, presence.initial(), me, bound);
+        let shared = Arc::new(shared);
+        let (asks, asked) = mpsc::channel(COMMANDS);
+        let longest = self.mtu.max(DATAGRAM);
+        let task = Task::new(&shared, asked, transport, cluster, longest, pace, presence, key);
+        let task = tokio::spawn(task.run());
+        let handle = Handle { shared: Arc::clone(&shared), asks, task: task.abort_handle() };
+        let warden = Warden::of(shared);
+        tokio::spawn(async move {
+            warden.end(match task.await {
+                Ok(ended) => ended,
+                Err(error) if error.is_panic() => {
+                    Ended::Panicked(message(error.into_panic().as_ref()))
+                }
+                Err(_) => Ended::Stopped,
+            });
+        });
+        Ok(handle)
+    }
+
+    fn check(&self) -> Result<(), ParameterError> {
+        let (milli, hour) = (Duration::from_millis(1), Duration::from_secs(3_600));
+        let tick = self.tick.as_secs_f64();
+        ParameterError::new("tick", tick, "seconds", "0.001 to 3600")
+            .unless((milli..=hour).contains(&self.tick))?;
+        ParameterError::new("jitter", self.jitter, "of a tick", "0 to 0.5")
+            .unless((0.0..=0.5).contains(&self.jitter))?;
+        let phase = self.phase.unwrap_or_default();
+        ParameterError::new("phase", phase.as_secs_f64(), "seconds", "at most a tick")
+            .unless(phase <= self.tick)?;
+        ParameterError::new("events", self.events as f64, "events", "1 to 1048576")
+            .unless((1..=1 << 20).contains(&self.events))?;
+        ParameterError::new("contacts", self.contacts.len() as f64, "addresses", "at most 256")
+            .unless(self.contacts.len() <= CONTACTS)
+    }
+}
+
+impl<S> fmt::Debug for Builder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("contacts", &self.contacts)
+            .field("tick", &self.tick)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    async fn open(self) -> Result<Box<dyn Transport>, SpawnError> {
+        match self {
+            Self::Over(transport) => Ok(transport),
+            Self::Bind(addr) => Ok(Box::new(Udp::bind(addr).await?)),
+        }
+    }
+}
+
+/// The address by which peers know a node that is bound to `bound`.
+fn identity(bound: SocketAddr, advertise: Option<SocketAddr>) -> Result<SocketAddr, SpawnError> {
+    let Some(addr) = advertise else {
+        let bad = bound.ip().is_unspecified();
+        return if bad { Err(SpawnError::Unspecified { bound }) } else { Ok(bound) };
+    };
+    let mut me = canonical(addr);
+    if me.port() == 0 {
+        me.set_port(bound.port());
+    }
+    match nobody(me) {
+        Some(problem) => Err(SpawnError::Advertise { addr, problem }),
+        None => Ok(me),
+    }
+}
+
+fn check_contacts(
+    contacts: Vec<SocketAddr>,
+    me: SocketAddr,
+    bound: SocketAddr,
+) -> Result<Vec<SocketAddr>, SpawnError> {
+    let mut checked = Vec::with_capacity(contacts.len());
+    for contact in contacts.into_iter().map(canonical) {
+        let problem = if contact == me || contact == bound {
+            Some("this node itself; give another node's address, or none to the first node")
+        } else if bound.is_ipv4() && contact.is_ipv6() {
+            Some("an IPv6 address, which a node bound to an IPv4 one cannot reach; bind [::]")
+        } else {
+            nobody(contact)
+        };
+        if let Some(problem) = problem {
+            return Err(SpawnError::Contact { contact, problem });
+        }
+        if !checked.contains(&contact) {
+            checked.push(contact);
+        }
+    }
+    Ok(checked)
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Why a node was not started. Nothing runs, and nothing stays bound.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// A parameter is out of its bounds.
+    Parameter(ParameterError),
+    /// Another socket is bound to the address.
+    Taken {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// The address cannot be bound.
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Bound to all addresses of the host, so that peers cannot be told one.
+    Unspecified {
+        /// The address.
+        bound: SocketAddr,
+    },
+    /// The advertised address cannot be a node's.
+    Advertise {
+        /// The address.
+        addr: SocketAddr,
+        /// What it is.
+        problem: &'static str,
+    },
+    /// A contact cannot be one.
+    Contact {
+        /// The contact.
+        contact: SocketAddr,
+        /// What it is.
+        problem: &'static str,
+    },
+    /// The transport does not know its address.
+    Transport(io::Error),
+    /// Not called inside a tokio runtime.
+    NoRuntime,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(error) => error.fmt(f),
+            Self::Taken { addr } => write!(
+                f,
+                "cannot bind {addr}: another socket has it; stop its process, choose another \
+                 port, or port 0 for any that is free"
+            ),
+            Self::Bind { addr, error } => write!(f, "cannot bind {addr}: {error}"),
+            Self::Unspecified { bound } => write!(
+                f,
+                "bound to {bound}, which is every address of this host: say with advertise() \
+                 which one peers are to use"
+            ),
+            Self::Advertise { addr, problem } => {
+                write!(f, "cannot advertise {addr}: peers cannot reach {problem}")
+            }
+            Self::Contact { contact, problem } => {
+                write!(f, "cannot contact {contact}: it is {problem}")
+            }
+            Self::Transport(error) => write!(f, "the transport does not know its address: {error}"),
+            Self::NoRuntime => write!(f, "a node runs inside a tokio runtime, and there is none"),
+        }
+    }
+}
+
+impl Error for SpawnError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Parameter(error) => Some(error),
+            Self::Bind { error, .. } | Self::Transport(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ParameterError> for SpawnError {
+    fn from(error: ParameterError) -> Self {
+        Self::Parameter(error)
+    }
+}

@@ -1,0 +1,352 @@
+//! A node's task: waits for datagrams, rounds, deadlines and the owner, and calls the stack.
+//!
+//! One pass of its loop does what is due, takes in one thing that has come, and then a bounded
+//! number of the datagrams that wait. So neither a flood of datagrams nor a busy owner can keep
+//! rounds from being run.
+
+use std::future::ready;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gossip_core::Time;
+use gossip_core::node::Node;
+use gossip_core::packet::{ClusterId, Datagram, Foreign, Header};
+use gossip_core::random::{Key, Random};
+use tokio::sync::mpsc;
+use tokio::task::{unconstrained, yield_now};
+use tokio::time::sleep_until;
+
+use crate::Stack;
+use crate::clock::Monotonic;
+use crate::end::Ended;
+use crate::handle::{Ask, Shared, enter};
+use crate::presence::{Act, Presence, Status};
+use crate::transport::{Blame, Transport, canonical, judge, nobody};
+
+/// Datagrams taken in at one go before anything else is looked at. Our choice: at about 10 us each,
+/// below the resolution of the timer.
+const BATCH: usize = 64;
+
+/// Peers reported unreachable to the stack after one call; the rest are tried again by the stack
+/// itself. Our choice.
+const GONE: usize = 8;
+
+/// Errors in a row after which a transport counts as broken: with the pauses between them, after
+/// about ten seconds. Our choice.
+const ERRORS: u32 = 16;
+
+/// The first pause after an error of the transport, and the longest; it doubles.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// How soon a stack that has not moved its deadline is woken again, and a transport listened to
+/// after an error that peers can cause.
+const REST: Duration = Duration::from_millis(1);
+
+/// When rounds are run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) tick: Duration,
+    pub(crate) jitter: f64,
+    pub(crate) phase: Option<Duration>,
+}
+
+impl Pace {
+    fn first(&self, random: &mut Random) -> Time {
+        Time::ZERO + self.phase.unwrap_or_else(|| self.tick.mul_f64(random.unit()))
+    }
+
+    fn next(&self, random: &mut Random) -> Duration {
+        self.tick.mul_f64(1.0 + self.jitter * (2.0 * random.unit() - 1.0))
+    }
+}
+
+/// A node's task.
+pub(crate) struct Task<S: Stack> {
+    shared: Arc<Shared<S>>,
+    asks: mpsc::Receiver<Ask<S>>,
+    transport: Box<dyn Transport>,
+    cluster: ClusterId,
+    /// The most bytes of a datagram taken in.
+    longest: usize,
+    pace: Pace,
+    presence: Presence,
+    random: Random,
+    clock: Monotonic,
+    round_at: Time,
+    /// The stack is not woken before this.
+    rest_until: Time,
+    /// Nothing is received before this.
+    deaf_until: Time,
+    errors: u32,
+    foreign: u64,
+    /// On their way out; kept for its memory.
+    outgoing: Vec<Datagram<SocketAddr>>,
+    gone: Vec<SocketAddr>,
+}
+
+impl<S: Stack> Task<S> {
+    #[expect(clippy::too_many_arguments, reason = "called once, by the builder")]
+    pub(crate) fn new(
+        shared: &Arc<Shared<S>>,
+        asks: mpsc::Receiver<Ask<S>>,
+        transport: Box<dyn Transport>,
+        cluster: ClusterId,
+        longest: usize,
+        pace: Pace,
+        presence: Presence,
+        key: Key,
+    ) -> Self {
+        let mut random = key.random(0);
+        let round_at = pace.first(&mut random);
+        Self {
+            shared: Arc::clone(shared),
+            asks,
+            transport,
+            cluster,
+            longest,
+            pace,
+            presence,
+            random,
+            clock: Monotonic::start(),
+            round_at,
+            rest_until: Time::ZERO,
+            deaf_until: Time::ZERO,
+            errors: 0,
+            foreign: 0,
+            outgoing: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// Runs the node until it ends.
+    pub(crate) async fn run(mut self) -> Ended {
+        // A byte more than is accepted, to see what is too long.
+        let mut buffer = vec![0; self.longest + 1];
+        loop {
+            let deadline = self.on_time().await;
+            let listens = self.deaf_until <= self.clock.now();
+            tokio::select! {
+                biased;
+                ask = self.asks.recv() => match ask {
+                    Some(Ask::Call(command, answer)) => {
+                        let result = self.call(|node, at, out| node.command(command, at, out)).await;
+                        // Nobody waits for it any more: that is the caller's choice.
+                        let _ = answer.send(result);
+                    }
+                    Some(Ask::Leave) => {
+                        self.call(Node::leave).await;
+                        self.save_counts();
+                        return Ended::Left;
+                    }
+                    None => return Ended::Stopped,
+                },
+                came = self.transport.recv(&mut buffer), if listens => {
+                    if let Some(error) = self.on_recv(came, &buffer).await {
+                        return Ended::Transport(Arc::new(error));
+                    }
+                }
+                () = sleep_until(self.clock.instant(deadline)) => {}
+            }
+            if let Some(error) = self.drain(&mut buffer).await {
+                return Ended::Transport(Arc::new(error));
+            }
+        }
+    }
+
+    /// Does what is due, and says when something will be next.
+    async fn on_time(&mut self) -> Time {
+        let now = self.clock.now();
+        if self.round_at <= now {
+            self.on_round(now).await;
+        }
+        if self.rest_until <= now && self.shared.lock().node.wake_at() <= now {
+            self.call(Node::wake).await;
+            if self.shared.lock().node.wake_at() <= now {
+                self.count("deadline not moved");
+                self.rest_until = self.clock.now() + REST;
+            }
+        }
+        let present_at = self.attend(now).await;
+        let wake_at = self.shared.lock().node.wake_at().max(self.rest_until);
+        let hear_at = if self.deaf_until > now { self.deaf_until } else { Time::NEVER };
+        // All that was due is done: whatever says otherwise must not keep the task from waiting.
+        self.round_at.min(wake_at).min(present_at).min(hear_at).max(now + REST)
+    }
+
+    async fn on_round(&mut self, now: Time) {
+        let late = now.since(self.round_at);
+        let missed = (late.as_micros() / self.pace.tick.as_micros()) as u64;
+        self.round_at =
+            if missed == 0 { self.round_at } else { now } + self.pace.next(&mut self.random);
+        {
+            let counters = &mut self.shared.lock().counters;
+            counters.rounds += 1;
+            counters.rounds_missed += missed;
+            counters.lag.add(late);
+        }
+        self.call(Node::round).await;
+        self.save_counts();
+    }
+
+    /// Asks contacts if it is time to, and says when it will be again.
+    async fn attend(&mut self, now: Time) -> Time {
+        let (peers, news) = match self.presence.due(now, &mut self.random) {
+            Act::Wait(until) => return until,
+            Act::Ask { peers, news } => (peers, news),
+        };
+        if news {
+            let silent = self.presence.silence(now);
+            let status = Status::Isolated { asked: peers.clone(), silent, foreign: self.foreign };
+            self.shared.status.send_replace(status);
+        }
+        for peer in peers {
+            self.call(|node, at, out| node.contact(peer, at, out)).await;
+        }
+        match self.presence.due(now, &mut self.random) {
+            Act::Wait(until) => until,
+            Act::Ask { .. } => now + REST,
+        }
+    }
+
+    /// Takes in datagrams that wait, up to [`BATCH`].
+    async fn drain(&mut self, buffer: &mut [u8]) -> Option<io::Error> {
+        for _ in 1..BATCH {
+            let listens = self.deaf_until <= self.clock.now();
+            let came = tokio::select! {
+                biased;
+                came = self.transport.recv(buffer), if listens => came,
+                () = ready(()) => return None,
+            };
+            let error = self.on_recv(came, buffer).await;
+            if error.is_some() {
+                return error;
+            }
+        }
+        // There may be more for ever: other tasks have their turn first.
+        yield_now().await;
+        None
+    }
+
+    /// Takes in a datagram, or an error; returns the error that ends the node.
+    async fn on_recv(
+        &mut self,
+        came: io::Result<(usize, SocketAddr)>,
+        buffer: &[u8],
+    ) -> Option<io::Error> {
+        match came {
+            Ok((len, from)) => {
+                self.errors = 0;
+                self.on_datagram(canonical(from), &buffer[..len.min(buffer.len())]).await;
+                None
+            }
+            Err(error) => self.on_error(error),
+        }
+    }
+
+    async fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
+        {
+            let counters = &mut self.shared.lock().counters;
+            counters.datagrams_in += 1;
+            counters.bytes_in += bytes.len() as u64;
+        }
+        if bytes.len() > self.longest {
+            return self.count("datagram too long");
+        }
+        if nobody(from).is_some() {
+            return self.count("sender cannot be a peer");
+        }
+        if from == self.shared.me {
+            return self.count("sender has this node's address");
+        }
+        match Header::read(bytes, self.cluster) {
+            Ok(_) if self.presence.heard(from, self.clock.now()) => {
+                self.shared.status.send_replace(Status::Connected);
+            }
+            Err(Foreign::Cluster(_)) => self.foreign += 1,
+            // What is wrong with the others, the node counts by cause.
+            _ => {}
+        }
+        self.call(|node, at, out| node.datagram(from, bytes, at, out)).await;
+    }
+
+    /// A transport error while receiving: counted, and given time to pass. Errors that peers can
+    /// cause are never too many.
+    fn on_error(&mut self, error: io::Error) -> Option<io::Error> {
+        let (blame, cause) = judge(&error);
+        self.count(cause);
+        let others = matches!(blame, Blame::Peer | Blame::Way);
+        let pause = if others { REST } else { PAUSE.0 * (1 << self.errors.min(16)) };
+        self.deaf_until = self.clock.now() + pause.min(PAUSE.1);
+        self.errors += u32::from(!others);
+        (self.errors >= ERRORS).then_some(error)
+    }
+
+    /// Calls the node, and sends what comes out.
+    async fn call<R>(
+        &mut self,
+        call: impl FnOnce(
+            &mut Node<S>,
+            gossip_core::node::Clock,
+            &mut gossip_core::node::Effects<S>,
+        ) -> R,
+    ) -> R {
+        let result = enter(&self.shared, self.clock.read(), call);
+        self.flush().await;
+        for _ in 0..GONE {
+            let Some(peer) = self.gone.pop() else { break };
+            enter(&self.shared, self.clock.read(), |node, at, out| node.unreachable(peer, at, out));
+            self.flush().await;
+        }
+        self.gone.clear();
+        result
+    }
+
+    /// Sends what the last call has left to be sent.
+    async fn flush(&mut self) {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        std::mem::swap(&mut outgoing, &mut self.shared.lock().effects.datagrams);
+        for datagram in &outgoing {
+            if nobody(datagram.to).is_some() || datagram.to == self.shared.me {
+                self.count("receiver cannot be a peer");
+                continue;
+            }
+            match self.send(datagram).await {
+                Ok(()) => {
+                    let counters = &mut self.shared.lock().counters;
+                    counters.datagrams_out += 1;
+                    counters.bytes_out += datagram.bytes.len() as u64;
+                    counters.frames_out += u64::from(datagram.frames);
+                }
+                Err(error) => {
+                    let (blame, cause) = judge(&error);
+                    self.count(cause);
+                    if blame == Blame::Peer && self.gone.len() < GONE {
+                        self.gone.push(datagram.to);
+                    }
+                }
+            }
+        }
+        outgoing.clear();
+        self.outgoing = outgoing;
+    }
+
+    async fn send(&self, datagram: &Datagram<SocketAddr>) -> io::Result<()> {
+        // One poll: nobody waits for a peer. Not limited by tokio's budget, which would make a
+        // transport that is ready look as if it were not.
+        tokio::select! {
+            biased;
+            sent = unconstrained(self.transport.send(datagram.to, &datagram.bytes)) => sent,
+            () = ready(()) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn count(&self, cause: &'static str) {
+        self.shared.lock().effects.counts.add("driver", cause);
+    }
+
+    fn save_counts(&self) {
+        self.shared.lock().transport = self.transport.counts();
+    }
+}

@@ -1,0 +1,155 @@
+//! Nodes on real sockets, on loopback. Ports are the system's choice, and nothing is waited for by
+//! sleeping: each test looks for a condition until a deadline.
+
+mod common;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use common::{
+    Averaging, Idle, News, Order, Probe, averaging, estimates, eventually, smallest_view,
+};
+use gossip_net::{Delivery, Handle, Node, SpawnError, Status};
+
+const TICK: Duration = Duration::from_millis(25);
+const DEADLINE: Duration = Duration::from_secs(20);
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+async fn cluster(n: usize) -> Vec<Handle<Averaging<SocketAddr>>> {
+    let mut handles: Vec<Handle<_>> = Vec::new();
+    for node in 0..n {
+        let stack = averaging(node as f64, TICK).unwrap();
+        let contact = handles.first().map(Handle::id);
+        let builder = Node::builder(stack).bind(LOOPBACK).tick(TICK).contacts(contact);
+        handles.push(builder.cluster("udp test").spawn().await.unwrap());
+    }
+    handles
+}
+
+/// 16 nodes on 16 sockets, each knowing the first: the views fill, and all agree on a value near
+/// the mean of 7.5. It is exact unless a reply comes later than the patience of half a tick, 12 ms,
+/// which a loaded machine may cause; what that moves is bounded by the spread of the inputs. Then
+/// one is killed, and the others go on and forget it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_sockets_agree_and_survive_a_death() {
+    let mut handles = cluster(16).await;
+    // Not 15: a shuffle takes its partner out of the view, and the partner does not send itself.
+    let full = || smallest_view(&handles) >= 10;
+    let agreed = || estimates(&handles).is_some_and(|(_, worst)| worst < 1e-6);
+    eventually("each knows at least 10 of 15 others", DEADLINE, TICK, full).await;
+    eventually("all agree", DEADLINE, TICK, agreed).await;
+    let (mean, _) = estimates(&handles).unwrap();
+    let lost: u64 = handles.iter().map(|h| h.counters().counts.get("load", "no reply")).sum();
+    let tolerance = if lost == 0 { 1e-9 } else { 3.0 };
+    assert!((mean - 7.5).abs() < tolerance, "mean {mean} with {lost} replies late");
+
+    let dead = handles.remove(7);
+    dead.kill();
+    assert!(dead.wait().await.is_wanted());
+    let before: Vec<u64> = handles.iter().map(|h| h.counters().rounds).collect();
+    let gone =
+        || handles.iter().all(|h| h.read(|s| s.peers.view(0).all(|(peer, _)| peer != dead.id())));
+    eventually("the dead node is forgotten", DEADLINE, TICK, gone).await;
+    for (handle, before) in handles.iter().zip(before) {
+        assert!(handle.ended().is_none() && handle.counters().rounds > before);
+        assert!(handle.status().is_connected());
+    }
+    for handle in &handles {
+        assert!(handle.leave().await.into_result().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let holder = UdpSocket::bind(SocketAddr::from(LOOPBACK)).unwrap();
+    let addr = holder.local_addr().unwrap();
+    let error = Node::builder(Idle).bind(addr).spawn().await.unwrap_err();
+    assert!(matches!(error, SpawnError::Taken { addr: taken } if taken == addr));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot bind {addr}: another socket has it; stop its process, choose another port, or \
+             port 0 for any that is free"
+        )
+    );
+    drop(holder);
+    assert!(Node::builder(Idle).bind(addr).spawn().await.is_ok());
+}
+
+/// An address of this host's own, told to peers, for a socket that is bound to all of them.
+#[tokio::test]
+async fn a_socket_of_all_addresses_needs_one_to_tell() {
+    let any = (Ipv4Addr::UNSPECIFIED, 0);
+    let error = Node::builder(Idle).bind(any).spawn().await.unwrap_err().to_string();
+    assert!(error.contains("say with advertise() which one peers are to use"), "{error}");
+    let told = Node::builder(Probe::default()).bind(any).advertise(LOOPBACK).spawn().await.unwrap();
+    assert_eq!(told.id().port(), told.local_addr().port());
+    let peer = Node::builder(Probe::default()).bind(LOOPBACK).contact(told.id()).spawn().await;
+    let peer = peer.unwrap();
+    let heard = tokio::time::timeout(DEADLINE, told.events().recv()).await.expect("in time");
+    assert!(matches!(heard, Some(Delivery::Event(News::Heard(from, _))) if from == peer.id()));
+}
+
+/// A dual-stack socket names its IPv4 peers by their IPv4 addresses, and reaches them. Skipped
+/// where the host has no IPv6.
+#[tokio::test]
+async fn ipv6_sockets_know_ipv4_peers_by_their_own_address() {
+    let v4 = Node::builder(Probe::default()).bind(LOOPBACK).spawn().await.unwrap();
+    let builder = Node::builder(Probe::default()).bind((Ipv6Addr::UNSPECIFIED, 0));
+    let both = match builder.advertise(LOOPBACK).contact(v4.id()).spawn().await {
+        Ok(handle) => handle,
+        Err(SpawnError::Bind { error, .. }) => return eprintln!("skipped: no IPv6 here: {error}"),
+        Err(error) => panic!("{error}"),
+    };
+    let heard = tokio::time::timeout(DEADLINE, v4.events().recv()).await.expect("in time");
+    assert!(matches!(heard, Some(Delivery::Event(News::Heard(from, _))) if from == both.id()));
+    v4.call(Order::Greet(both.id())).await.unwrap();
+    tokio::time::timeout(DEADLINE, both.status_where(Status::is_connected)).await.expect("in time");
+    let mut events = both.events();
+    assert_eq!(events.recv().await, Some(Delivery::Event(News::Contact(v4.id()))));
+    assert!(
+        matches!(events.recv().await, Some(Delivery::Event(News::Heard(from, _))) if from == v4.id())
+    );
+
+    if let Ok(six) = Node::builder(Probe::default()).bind((Ipv6Addr::LOCALHOST, 0)).spawn().await {
+        both.call(Order::Greet(six.id())).await.unwrap();
+        let heard = tokio::time::timeout(DEADLINE, six.events().recv()).await;
+        assert!(matches!(heard.expect("in time"), Some(Delivery::Event(News::Heard(..)))));
+    }
+}
+
+/// Nobody listens at the contact: spawning succeeds, and the status says so.
+#[tokio::test]
+async fn a_contact_that_is_not_there_is_reported() {
+    let free = UdpSocket::bind(SocketAddr::from(LOOPBACK)).unwrap().local_addr().unwrap();
+    let builder = Node::builder(Probe::default()).bind(LOOPBACK).tick(TICK).contact(free);
+    let handle = builder.spawn().await.unwrap();
+    let isolated = handle.status_where(Status::is_isolated);
+    let status = tokio::time::timeout(DEADLINE, isolated).await.expect("in time");
+    assert!(status.to_string().contains(&format!("still asking {free}")), "{status}");
+    // And it is found when it comes.
+    let late = Node::builder(Probe::default()).bind(free).tick(TICK).spawn().await.unwrap();
+    late.call(Order::Greet(handle.id())).await.unwrap();
+    let connected = handle.status_where(Status::is_connected);
+    assert!(tokio::time::timeout(DEADLINE, connected).await.expect("in time").is_connected());
+}
+
+/// A burst that is longer than a batch, while rounds go on.
+#[tokio::test]
+async fn a_flood_does_not_stop_the_rounds() {
+    let handle = Node::builder(Idle).bind(LOOPBACK).tick(TICK).spawn().await.unwrap();
+    let (to, flood) = (handle.id(), UdpSocket::bind(SocketAddr::from(LOOPBACK)).unwrap());
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            let _ = flood.send_to(&[7; 100], to);
+        }
+    });
+    eventually("20 rounds in a flood", DEADLINE, TICK, || handle.counters().rounds >= 20).await;
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    thread.join().unwrap();
+    let counters = handle.counters();
+    assert!(counters.datagrams_in > 1_000, "{counters:?}");
+    assert_eq!(counters.counts.get("packer", "not a gossip datagram"), counters.datagrams_in);
+}
