@@ -433,10 +433,6 @@ impl<I: PeerId, const C: usize, P: Profile> Peers for State<I, C, P> {
         self.view.iter().for_each(|entry| visit(entry.id, 0));
     }
 
-    fn age(&self, peer: I, now: Round) -> Option<Round> {
-        self.view.iter().find(|entry| entry.id == peer).map(|entry| entry.age(now))
-    }
-
     fn degree(&self) -> usize {
         self.view.len()
     }

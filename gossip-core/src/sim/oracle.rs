@@ -1,8 +1,8 @@
 //! The ideal sampler, for studying a protocol apart from its sampler.
 //!
-//! The papers' "uniform random peers" (Jelasity et al. 2005, section 3; Jelasity and Kermarrec 2006,
-//! section 4): each cycle every node sees c peers, distinct, uniform among the live, with their
-//! profiles as they are now.
+//! The papers' "uniform random peers" (Jelasity et al. 2005, section 3; Jelasity and Kermarrec
+//! 2006, section 4): each cycle every node sees c peers, distinct, uniform among the live, with
+//! their profiles as they are now.
 //!
 //! # Deviations from the paper
 //!
