@@ -1,8 +1,9 @@
 //! What an overlay should look like: a [`Ranking`] says which of two peers a node would rather have
 //! as a neighbour.
 //!
-//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*, Computer
-//! Networks 53(13), 2009, section 2 (ranking functions) and section 4 (distances and directions).
+//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*,
+//! Computer Networks 53(13), 2009, section 2 (ranking functions) and section 4 (distances and
+//! directions).
 //!
 //! ```text
 //! place(peer):           where a peer stands, from its identifier

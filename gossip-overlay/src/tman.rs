@@ -1,8 +1,8 @@
 //! T-Man: any overlay that a ranking describes, in a number of rounds logarithmic in its size.
 //!
-//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*, Computer
-//! Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence). The form of 2005
-//! (bounded views, an endgame) is another algorithm.
+//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*,
+//! Computer Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence). The
+//! form of 2005 (bounded views, an endgame) is another algorithm.
 //!
 //! ```text
 //! every round:   q = one of the first psi of the view as ranked by myself, uniformly,
@@ -29,8 +29,8 @@
 //!
 //! # Deviations from the paper
 //!
-//! - The sender's own descriptor is its address on the datagram: it costs no bytes, and the receiver
-//!   learns it even when it does not rank among the first m.
+//! - The sender's own descriptor is its address on the datagram: it costs no bytes, and the
+//!   receiver learns it even when it does not rank among the first m.
 //! - Ages, expiry, burials and the share of fresh random peers are ours. The paper restarts the
 //!   protocol instead; here it never ends.
 //! - There is no start by broadcast and no stop: a round costs the same two datagrams for ever.

@@ -41,7 +41,8 @@ fn random10<R: Ranking<u32>>(
     Simulation::with(nodes, seed, Order::Sequential, oracle, Perfect)
 }
 
-/// Missing ring links after each cycle, up to the cycle in which none is; and all views' sizes then.
+/// Missing ring links after each cycle, up to the cycle in which none is; and all views' sizes
+/// then.
 fn missing_by_cycle(
     n: u32,
     seed: u64,
@@ -78,10 +79,10 @@ fn ring_of_1024_is_perfect_within_11_cycles() {
     assert!((7..=8).contains(&cycles[9]) && (7..=8).contains(&cycles[10]), "{cycles:?}");
 }
 
-/// Section 4: missing links at N = 8192 by cycle, of one run; perfect in 10 cycles, never more than 12,
-/// which is 2 to 4 more than the 7 to 8 of N = 1024; views of 325 at most, 158 on average. Over 20 runs
-/// of ours: mean 16283 15923 14490 10206 3976 808 152 28, sd 11 27 52 72 66 33 11 5.6. Tolerance: 5 sd of
-/// the difference of two runs. Soak: 10 seeds.
+/// Section 4: missing links at N = 8192 by cycle, of one run; perfect in 10 cycles, never more
+/// than 12, which is 2 to 4 more than the 7 to 8 of N = 1024; views of 325 at most, 158 on
+/// average. Over 20 runs of ours: mean 16283 15923 14490 10206 3976 808 152 28, sd 11 27 52 72 66
+/// 33 11 5.6. Tolerance: 5 sd of the difference of two runs. Soak: 10 seeds.
 #[test]
 fn ring_of_8192_is_as_published_in_every_cycle() {
     let rows = [16_291, 15_911, 14_468, 10_136, 3_999, 876, 172, 37];
@@ -100,8 +101,8 @@ fn ring_of_8192_is_as_published_in_every_cycle() {
     }
 }
 
-/// Section 4, the control: a view of 40 stalls at N = 8192 (43 and 36 cycles, links missing from cycle
-/// 23 on). At cycle 12, where the unbounded one is always done, some 50 links are missing.
+/// Section 4, the control: a view of 40 stalls at N = 8192 (43 and 36 cycles, links missing from
+/// cycle 23 on). At cycle 12, where the unbounded one is always done, some 50 links are missing.
 #[test]
 fn a_view_bounded_at_40_stalls() {
     let (stalled, sizes) = missing_by_cycle(8_192, 0, 12, &published(8_192).limit(40));
@@ -201,10 +202,9 @@ fn kill_a_third<L: Link>(sim: &mut Simulation<OverCyclon<u32>, (), L>, seed: u64
     }
 }
 
-/// `GUARANTEES.md`: from one contact the ring is perfect as fast as from random peers; after a third
-/// has died without notice it is perfect again a lifetime of 20 rounds later, or up to 10 more at
-/// N = 1,024 (12 runs: 20 to 26), and stays so. N from 2
-/// to 1,024.
+/// `GUARANTEES.md`: from one contact the ring is perfect as fast as from random peers; after a
+/// third has died without notice it is perfect again a lifetime of 20 rounds later, or up to 10
+/// more at N = 1,024 (12 runs: 20 to 26), and stays so. N from 2 to 1,024.
 #[test]
 fn a_ring_over_cyclon_forms_from_one_contact_and_heals() {
     for (n, seeds) in [(2, 3), (3, 3), (5, 3), (32, 3), (1_024, 1)] {
