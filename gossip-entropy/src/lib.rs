@@ -1,2 +1,37 @@
-//! Anti-entropy: replicas that reconcile over bounded datagrams, sans-IO
+//! Anti-entropy: replicas that reconcile over bounded datagrams.
+//!
+//! [`Replica`] is a key-value store that every node holds whole. Nodes write without asking anyone,
+//! and each round compare themselves with one random peer; what differs is found at a cost near the
+//! number of differences, whatever the number of keys, and both leave with the newer of each.
+//!
+//! | Module | What |
+//! |---|---|
+//! | [`replica`] | the protocol: a layer over any [`Peers`](gossip_core::Peers) |
+//! | [`stamp`] | who wrote last: hybrid logical clocks |
+//! | [`page`] | what fits a datagram |
+//! | [`message`] | what travels |
+//!
+//! What holds, and when not to use it, is in the crate's `README.md`.
 #![no_std]
+
+extern crate alloc;
+
+mod budget;
+mod descent;
+pub mod message;
+pub mod page;
+mod path;
+mod recent;
+pub mod replica;
+pub mod stamp;
+mod store;
+mod tree;
+
+pub use page::Page;
+pub use replica::{Command, Config, Event, Replica, Secret};
+pub use stamp::Stamp;
+pub use store::Merged;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

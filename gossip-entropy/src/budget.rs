@@ -1,0 +1,135 @@
+//! How much a node sends in an exchange: what makes reconciliation paged.
+//!
+//! Every exchange has an allowance for each level of the descent, for requests, for entries sent
+//! unasked and for entries asked for: what comes first cannot use up what its result needs. A peer
+//! has at most two exchanges with us in a round, the one that we open and the one that it opens;
+//! and only so many peers are served in a round. What is not sent is found again later.
+
+use alloc::vec::Vec;
+
+use gossip_core::PeerId;
+
+use crate::path::DEEPEST;
+
+/// Peers that a node exchanges with in a round: the one it chose, and those that chose it. With
+/// uniform choice more than 7 others come with probability 1e-5. Our choice.
+pub(crate) const PEERS: usize = 8;
+
+/// What a message carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Digests of the children of subtrees at this depth.
+    Digests(u32),
+    /// Lists of what is in subtrees at this depth.
+    Lists(u32),
+    /// Requests for entries.
+    Wants,
+    /// Updates that nobody asked for yet.
+    News,
+    /// Entries that the other side does not list.
+    Pushed,
+    /// Entries that were asked for.
+    Supplied,
+}
+
+const LEVELS: usize = DEEPEST as usize + 1;
+const KINDS: usize = 2 * LEVELS + 4;
+
+impl Kind {
+    const fn index(self) -> usize {
+        match self {
+            Self::Digests(depth) => depth as usize,
+            Self::Lists(depth) => LEVELS + depth as usize,
+            Self::Wants => 2 * LEVELS,
+            Self::News => 2 * LEVELS + 1,
+            Self::Pushed => 2 * LEVELS + 2,
+            Self::Supplied => 2 * LEVELS + 3,
+        }
+    }
+}
+
+/// A peer's allowance.
+#[derive(Clone, Debug)]
+struct Served<I> {
+    peer: I,
+    /// Whether it has opened an exchange in this round.
+    opened: bool,
+    /// Messages that may still be sent, by kind.
+    left: [u16; KINDS],
+}
+
+/// What may still be sent in this round.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget<I> {
+    served: Vec<Served<I>>,
+    /// The allowance of an exchange.
+    whole: [u16; KINDS],
+}
+
+impl<I: PeerId> Budget<I> {
+    /// `page` messages of entries, `probe` of any other kind.
+    pub(crate) const fn new(page: u16, probe: u16) -> Self {
+        let mut whole = [probe; KINDS];
+        whole[Kind::Pushed.index()] = page;
+        whole[Kind::Supplied.index()] = page;
+        Self { served: Vec::new(), whole }
+    }
+
+    /// A new round.
+    pub(crate) fn renew(&mut self) {
+        self.served.clear();
+    }
+
+    /// `peer` opens an exchange: the first time in a round, it gets a whole allowance for it.
+    pub(crate) fn open(&mut self, peer: I) {
+        let whole = self.whole;
+        if let Some(served) = self.served(peer).filter(|served| !served.opened) {
+            (served.opened, served.left) = (true, whole);
+        }
+    }
+
+    /// Takes one message for `peer`; false if its allowance is spent.
+    pub(crate) fn take(&mut self, peer: I, kind: Kind) -> bool {
+        let Some(served) = self.served(peer) else { return false };
+        let left = &mut served.left[kind.index()];
+        let Some(less) = left.checked_sub(1) else { return false };
+        *left = less;
+        true
+    }
+
+    fn served(&mut self, peer: I) -> Option<&mut Served<I>> {
+        let known = self.served.iter().position(|served| served.peer == peer);
+        if known.is_none() && self.served.len() < PEERS {
+            self.served.push(Served { peer, opened: false, left: self.whole });
+            return self.served.last_mut();
+        }
+        self.served.get_mut(known?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cap_is_reached_and_held() {
+        let mut budget = Budget::new(5, 2);
+        let taken = |budget: &mut Budget<u32>, peer, kind| {
+            (0..100).filter(|_| budget.take(peer, kind)).count()
+        };
+        assert_eq!(taken(&mut budget, 1, Kind::Pushed), 5);
+        assert_eq!(taken(&mut budget, 1, Kind::Supplied), 5);
+        assert_eq!(taken(&mut budget, 1, Kind::Digests(DEEPEST)), 2);
+        assert_eq!(taken(&mut budget, 1, Kind::Lists(DEEPEST)), 2);
+        let opened: usize = (0..100)
+            .map(|_| {
+                budget.open(1);
+                taken(&mut budget, 1, Kind::Pushed)
+            })
+            .sum();
+        assert_eq!(opened, 5, "a peer opens one exchange a round");
+        assert_eq!((2..100).filter(|&peer| budget.take(peer, Kind::Wants)).count(), PEERS - 1);
+        budget.renew();
+        assert_eq!(taken(&mut budget, 50, Kind::Pushed), 5);
+    }
+}

@@ -1,0 +1,90 @@
+//! What travels between replicas.
+
+use gossip_core::wire::Blob;
+use gossip_core::{PeerId, message};
+
+use crate::page::{PAGE, Page};
+use crate::stamp::Stamp;
+use crate::tree::LEAF;
+
+message! {
+    /// What a replica says to another.
+    ///
+    /// Every message can be answered by a node that remembers nothing of the ones before: it names
+    /// the subtrees that it is about.
+    #[derive(PartialEq)]
+    pub enum Message<I: PeerId, const KEY: usize, const VALUE: usize> {
+        /// Opens a round: the digest of everything, little-endian. No answer means that it is the
+        /// same.
+        Root([u8; 8]),
+        /// Digests of the children of subtrees in which we differ: look for yours.
+        Digests {
+            /// Shortens the digests; drawn anew each time, so that a clash only delays.
+            salt: [u8; 4],
+            /// The subtrees.
+            nodes: Page<Node, PAGE>,
+        },
+        /// All that is in subtrees in which we differ: send what is newer, ask for what is older.
+        Lists {
+            /// Shortens the hashes.
+            salt: [u8; 4],
+            /// The subtrees.
+            lists: Page<List, PAGE>,
+        },
+        /// Send what stands at these positions.
+        Wants(Page<[u8; 8], PAGE>),
+        /// Entries: take what is newer.
+        Updates(Page<Update<I, KEY, VALUE>, PAGE>),
+    }
+}
+
+message! {
+    /// The children of one subtree.
+    #[derive(PartialEq)]
+    pub struct Node {
+        /// Which subtree: a one, then the hexadecimal digits with which its positions begin.
+        pub path: u64,
+        /// The digest of each child, shortened to 16 bits.
+        pub children: [[u8; 2]; 16],
+    }
+}
+
+message! {
+    /// All that is in one subtree.
+    #[derive(PartialEq)]
+    pub struct List {
+        /// Which subtree: a one, then the hexadecimal digits with which its positions begin.
+        pub path: u64,
+        /// What is in it.
+        pub lines: Page<Line, LIST>,
+    }
+}
+
+/// The most bytes of a list: a full leaf.
+pub const LIST: usize = LEAF * 20;
+
+message! {
+    /// One entry, without key and value.
+    #[derive(Copy, PartialEq)]
+    pub struct Line {
+        /// The hash of its key, little-endian.
+        pub position: [u8; 8],
+        /// When it was written, by its stamp.
+        pub micros: u64,
+        /// Its hash, shortened to 16 bits: tells apart what was written in one microsecond.
+        pub mark: [u8; 2],
+    }
+}
+
+message! {
+    /// One entry: a value, or a deletion.
+    #[derive(PartialEq)]
+    pub struct Update<I: PeerId, const KEY: usize, const VALUE: usize> {
+        /// The key.
+        pub key: Blob<KEY>,
+        /// Who wrote it, and when.
+        pub stamp: Stamp<I>,
+        /// The value; none if it was deleted.
+        pub value: Option<Blob<VALUE>>,
+    }
+}

@@ -1,0 +1,7 @@
+//! Replicas against the paper's claims, naive models, lossy networks and hostile peers.
+
+mod cost;
+mod hostile;
+mod laws;
+mod pair;
+mod spread;
