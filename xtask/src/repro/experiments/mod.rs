@@ -3,5 +3,9 @@
 //! [`registry::experiments`](super::registry::experiments).
 
 mod demers87_table1;
+mod jelasity06_jk;
+mod jelasity09_tman;
 
 pub use demers87_table1::Demers87Table1;
+pub use jelasity06_jk::Jelasity06Jk;
+pub use jelasity09_tman::Jelasity09Tman;
