@@ -74,8 +74,8 @@ pub struct Simulation<S: Protocol, D = (), L = Perfect> {
     link: L,
 }
 
-/// A node and what the driver knows of it, side by side in memory. Aligned to cache lines, so that a
-/// visit costs no line more than it must.
+/// A node and what the driver knows of it, side by side in memory. Aligned to cache lines, so that
+/// a visit costs no line more than it must.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Slot<S> {
