@@ -27,6 +27,9 @@
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 
+mod context;
+mod memory;
+
 use core::fmt;
 use core::mem;
 use core::time::Duration;
@@ -34,6 +37,8 @@ use core::time::Duration;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use self::context::CycleContext;
+use self::memory::{Bits, Slot, prefetch};
 use super::TraceHash;
 use super::events::{EVENTS, Events};
 use super::link::{Link, Perfect, Trip};
@@ -41,7 +46,7 @@ use super::world::{Activation, World};
 use crate::counts::Counts;
 use crate::id::digest;
 use crate::packet::BUDGET;
-use crate::protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
+use crate::protocol::{Layer, Protocol, Receipt, Refusal};
 use crate::random::{Key, Random, Stream};
 use crate::time::{Round, Time};
 use crate::wire::Wire;
@@ -73,11 +78,6 @@ pub struct Simulation<S: Protocol, D = (), L = Perfect> {
     world: D,
     link: L,
 }
-
-/// A node, aligned to cache lines, so that a visit costs no line more than it must.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Slot<S>(S);
 
 /// All but the nodes.
 struct Engine<S: Protocol> {
@@ -574,149 +574,3 @@ impl<S: Protocol<Id = u32>> Engine<S> {
 /// Names of the driver's own randomness; nodes are numbered below 2^32.
 const SHUFFLE: u64 = 1 << 32;
 const LINK: u64 = 2 << 32;
-
-/// The context of one call.
-struct CycleContext<'a, S: Protocol> {
-    node: u32,
-    now: Time,
-    why: Activation,
-    random: Option<Random>,
-    /// Where this call's messages begin in the queue.
-    start: usize,
-    /// Whose datagram's room is on offer, if it is.
-    spare: Option<u32>,
-    engine: &'a mut Engine<S>,
-}
-
-impl<S: Protocol<Id = u32>> Local<S> for CycleContext<'_, S> {
-    #[inline]
-    fn me(&self) -> u32 {
-        self.node
-    }
-    #[inline]
-    fn now(&self) -> Time {
-        self.now
-    }
-    #[inline]
-    fn wall(&self) -> u64 {
-        self.now.as_micros()
-    }
-    #[inline]
-    fn round(&self) -> Round {
-        self.engine.cycle
-    }
-    #[inline]
-    fn rng(&mut self) -> &mut Random {
-        let Self { engine, node, random, .. } = self;
-        random.get_or_insert_with(|| {
-            let draws = &mut engine.draws[*node as usize];
-            let call = u64::from(*draws);
-            *draws = draws.wrapping_add(1);
-            engine.key.with(u64::from(*node)).random(call)
-        })
-    }
-    #[inline]
-    fn key(&self) -> Key {
-        self.engine.key.with(u64::from(self.node))
-    }
-    #[inline]
-    fn emit(&mut self, event: S::Event) {
-        if !self.engine.muted {
-            self.engine.events.push(self.node, event);
-        }
-    }
-    fn tally(&mut self, layer: &'static str, cause: &'static str) {
-        if !self.engine.muted {
-            self.engine.counts.add(layer, cause);
-        }
-    }
-}
-
-impl<S: Protocol<Id = u32>> CycleContext<'_, S> {
-    #[cold]
-    fn fits_in_spare(&self, to: u32, message: &S::Message) -> bool {
-        self.spare == Some(to) && message.encoded_len() <= self.room(to)
-    }
-}
-
-impl<S: Protocol<Id = u32>> Context<S> for CycleContext<'_, S> {
-    #[inline]
-    fn send(&mut self, to: u32, message: S::Message) {
-        if self.spare.is_some() && !self.fits_in_spare(to, &message) {
-            return self.tally("driver", "no spare room");
-        }
-        let opening = self.why == Activation::Round;
-        let from = self.node;
-        self.engine.queue.push(Envelope { from, to, opening, message });
-    }
-
-    fn room(&self, to: u32) -> usize {
-        let sent = self.engine.queue[self.start..].iter().filter(|sent| sent.to == to);
-        let used: usize = sent.map(|sent| sent.message.encoded_len()).sum();
-        BUDGET.saturating_sub(used)
-    }
-
-    fn watch(&mut self, peer: u32, on: bool) {
-        let watchers = self.engine.watches.entry(peer).or_default();
-        watchers.retain(|&watcher| watcher != self.node);
-        if on {
-            watchers.push(self.node);
-        }
-    }
-}
-
-/// One bit a node.
-struct Bits {
-    words: Vec<u64>,
-    len: u32,
-}
-
-impl Bits {
-    fn all(len: usize) -> Self {
-        Self { words: alloc::vec![u64::MAX; len.div_ceil(64)], len: len as u32 }
-    }
-
-    #[inline]
-    fn has(&self, at: u32) -> bool {
-        at < self.len && self.words[at as usize / 64] >> (at % 64) & 1 == 1
-    }
-
-    fn clear(&mut self, at: u32) {
-        self.words[at as usize / 64] &= !(1 << (at % 64));
-    }
-
-    fn push(&mut self) {
-        if self.len.is_multiple_of(64) {
-            self.words.push(u64::MAX);
-        }
-        self.len += 1;
-    }
-}
-
-/// Asks the processor for a node's memory, so that the misses of a block overlap.
-#[inline]
-#[cfg_attr(
-    target_arch = "x86_64",
-    expect(
-        unsafe_code,
-        reason = "a prefetch reads nothing: any address is allowed. Averaging over a fixed view at \
-                  N = 10^6 takes a third of the time with it; its test is \
-                  `blocked_is_sequential_in_blocks_of_one`"
-    )
-)]
-fn prefetch<T>(what: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let start = core::ptr::from_ref(what).cast::<i8>();
-        for line in (0..mem::size_of::<T>()).step_by(64).take(LINES) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line)) }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
-}
-
-/// Cache lines of a node fetched ahead: beyond this, a block no longer fits the first-level cache.
-#[cfg(target_arch = "x86_64")]
-const LINES: usize = 8;
