@@ -1,10 +1,10 @@
 //! Averaging in the cycle driver: nanoseconds per node and cycle at N = 10^4, 10^5 and 10^6.
 //!
 //! Times move with the machine, so each is also given as a multiple of a dependent pointer chase
-//! over the same bytes in the same run, and of hand-written loops that do the same exchanges on bare
-//! arrays, in blocks, without protocol, stack, context or driver: one over the least state (88
-//! bytes), one over as many bytes as ours takes. Every benchmark checks its result: the mean must
-//! stay, the variance must fall by the paper's factor.
+//! over the same bytes in the same run, and of hand-written loops that do the same exchanges on
+//! bare arrays, in blocks, without protocol, stack, context or driver: one over the least state
+//! (88 bytes), one over as many bytes as ours takes. Every benchmark checks its result: the mean
+//! must stay, the variance must fall by the paper's factor.
 //!
 //! Bias: the hand-written loops have no sequence numbers, epochs, refusals or timers, and could not
 //! be run on a socket.
