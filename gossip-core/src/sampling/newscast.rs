@@ -35,14 +35,14 @@
 //! - A node joins through its contact, at a decaying rate until that has answered, and asks it
 //!   again when its view is empty.
 
-use core::hash::{Hash, Hasher};
+use core::hash::Hash;
 use core::time::Duration;
 
 use arrayvec::ArrayVec;
 
 use crate::error::ParameterError;
 use crate::exchange::{Configured, Exchange, Pairwise};
-use crate::id::PeerId;
+use crate::id::{PeerId, fingerprint};
 use crate::message;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
@@ -299,34 +299,8 @@ impl<I: PeerId, P: Profile> Iterator for Freshest<'_, I, P> {
 /// Where an id leaves its mark: a word and a bit in it.
 #[inline]
 fn mark<I: Hash>(id: &I) -> (usize, u64) {
-    let mut hasher = Mark(0);
-    id.hash(&mut hasher);
-    let hash = hasher.finish();
+    let hash = fingerprint(id);
     ((hash >> 62) as usize, 1 << ((hash >> 56) % 64))
-}
-
-/// One multiplication a word: marks need to be cheap, not good.
-struct Mark(u64);
-
-impl Hasher for Mark {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-    #[inline]
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Protocol for State<I, C, P> {
