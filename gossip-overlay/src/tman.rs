@@ -35,35 +35,37 @@
 //!   protocol instead; here it never ends.
 //! - There is no start by broadcast and no stop: a round costs the same two datagrams for ever.
 
+mod age;
 mod config;
 
 use core::fmt;
 
 use alloc::vec::Vec;
 
-use gossip_core::sampling::Descriptor;
 use gossip_core::{
     Bounded, Configured, Exchange, Local, Nothing, Pairwise, ParameterError, PeerId, Peers,
-    Protocol, Random, Round,
+    Protocol, Random,
 };
 
 use crate::ranking::{Ranking, Ties, first};
+use age::{Age, Clock, elapsed, rounds};
 
+pub use age::News;
 pub use config::Config;
 
 /// T-Man as a layer over any [`Peers`]: ranks by `R`, exchanges at most `M` descriptors (the
 /// paper's m).
 pub type TMan<I, R, const M: usize> = Pairwise<State<I, R, M>>;
 
-/// What travels: descriptors, the sender's own left out.
-pub type Message<I, const M: usize> = Bounded<Descriptor<I, ()>, M>;
+/// What travels: news of peers, that of the sender itself left out.
+pub type Message<I, const M: usize> = Bounded<News<I>, M>;
 
 /// A peer heard of.
 #[derive(Clone, Copy, Debug)]
 struct Known<I, P> {
     id: I,
-    /// The round here in which the peer was last known to speak, by its own words or others'.
-    born: Round,
+    /// When the peer was last known to speak, by its own words or others'; on this node's clock.
+    born: Age,
     place: P,
 }
 
@@ -71,7 +73,7 @@ struct Known<I, P> {
 #[derive(Clone, Copy, Debug)]
 struct Grave<I> {
     id: I,
-    since: Round,
+    since: Age,
 }
 
 /// A partner that did not answer.
@@ -101,6 +103,7 @@ pub struct State<I: PeerId, R: Ranking<I>, const M: usize> {
     /// A partner that did not answer: asked again at once.
     suspect: Option<Suspect<I>>,
     graves: Vec<Grave<I>>,
+    clock: Clock,
     /// Asked when the view is empty.
     contact: Option<I>,
 }
@@ -129,6 +132,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Configured for State<I, R, M> {
             partners: Vec::new(),
             suspect: None,
             graves: Vec::new(),
+            clock: Clock::default(),
             contact: None,
         })
     }
@@ -184,9 +188,13 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         here
     }
 
-    /// Takes in news of `peer`, `age` rounds old. Returns whether it is now known and was not.
-    fn learn(&mut self, peer: I, age: Round, cx: &mut impl Local<Self>) -> bool {
-        let now = cx.round();
+    fn now(&self, cx: &impl Local<Self>) -> Age {
+        self.clock.at(cx.now())
+    }
+
+    /// Takes in news of `peer` of this age. Returns whether it is now known and was not.
+    fn learn(&mut self, peer: I, age: Age, cx: &mut impl Local<Self>) -> bool {
+        let now = self.now(cx);
         let born = now.wrapping_sub(age);
         if peer == cx.me() {
             return false;
@@ -197,7 +205,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             }
             return false;
         }
-        if age >= self.config.lifetime {
+        if age >= rounds(self.config.lifetime) {
             cx.count("descriptor expired");
             return false;
         }
@@ -218,8 +226,8 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         self.settle(cx.me());
         self.suspect = self.suspect.filter(|suspect| suspect.id != from);
         let mut grown = self.learn(from, 0, cx);
-        for descriptor in came {
-            grown |= self.learn(descriptor.id, descriptor.age.into(), cx);
+        for news in came {
+            grown |= self.learn(news.id, news.age.into(), cx);
         }
         self.trim(grown, cx);
     }
@@ -242,7 +250,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     /// way to expiry, so that the dead do not look young.
     fn hear_of(&mut self, peer: I, below: &impl Peers<Id = I>, cx: &mut impl Local<Self>) -> bool {
         let age = below.age(peer, cx.round()).unwrap_or(self.config.lifetime / 2);
-        self.learn(peer, age, cx)
+        self.learn(peer, rounds(age), cx)
     }
 
     /// Sheds the farthest beyond the bound, and sees who is near now.
@@ -264,7 +272,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
 
     /// Forgets the peers of which nothing was heard for a lifetime.
     fn expire(&mut self, cx: &mut impl Local<Self>) {
-        let (now, lifetime) = (cx.round(), self.config.lifetime);
+        let (now, lifetime) = (self.now(cx), rounds(self.config.lifetime));
         let before = self.view.len();
         self.view.retain(|known| elapsed(now, known.born) < lifetime);
         self.graves.retain(|grave| elapsed(now, grave.since) < lifetime);
@@ -280,7 +288,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             cx.count("grave shed");
         }
         self.graves.retain(|grave| grave.id != peer);
-        self.graves.push(Grave { id: peer, since: cx.round() });
+        self.graves.push(Grave { id: peer, since: self.now(cx) });
         self.view.retain(|known| known.id != peer);
         self.relink();
     }
@@ -336,7 +344,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
 
     /// What `peer` would most like to know: the first m of the view and this node, which is the
     /// datagram's sender and so is not written.
-    fn describe_for(&self, peer: I, now: Round, random: &mut Random) -> Message<I, M> {
+    fn describe_for(&self, peer: I, now: Age, random: &mut Random) -> Message<I, M> {
         let ranking = &self.config.ranking;
         let of = ranking.place(peer);
         let mut known: Vec<_> = self.view.iter().filter(|known| known.id != peer).collect();
@@ -349,17 +357,12 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         let others = sent.filter(|known| self.me.is_none_or(|me| me.0 != known.id));
         let mut message = Message::new();
         message.fill(others.map(|known| {
-            let age = elapsed(now, known.born).min(u16::MAX.into()) as u16;
-            Descriptor { id: known.id, age, profile: () }
+            // Rounded up: news is never told younger than it is.
+            let age = elapsed(now, known.born).saturating_add(1).min(u16::MAX.into());
+            News { id: known.id, age: age as u16 }
         }));
         message
     }
-}
-
-/// Rounds from `then` to `now`; none if `then` lies ahead.
-const fn elapsed(now: Round, then: Round) -> Round {
-    let age = now.wrapping_sub(then);
-    if age > Round::MAX / 2 { 0 } else { age }
 }
 
 impl<I: PeerId, R: Ranking<I>, const M: usize> Protocol for State<I, R, M> {
@@ -381,10 +384,11 @@ where
 {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         self.settle(cx.me());
+        self.clock.tick(cx.round(), cx.now());
         self.expire(cx);
         self.look_below(below, cx);
         let partner = self.choose(cx.rng())?;
-        let now = cx.round();
+        let now = self.now(cx);
         Some((partner, self.describe_for(partner, now, cx.rng())))
     }
 
@@ -395,7 +399,7 @@ where
         request: Self::Message,
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
-        let now = cx.round();
+        let now = self.now(cx);
         let reply = self.describe_for(from, now, cx.rng());
         self.merge(from, &request, cx);
         Some(reply)

@@ -84,8 +84,8 @@ impl<R> Config<R> {
 
     /// Forgets a peer of which nothing new was heard for `rounds`, from 8 to 65,535, instead of
     /// 20 (our choice: news of near peers was never more than 11 rounds old, even with a fifth of
-    /// all messages lost). Nobody is believed in longer than this after a crash. Multiply it by n
-    /// for a layer that runs `#[every(n)]` round.
+    /// all messages lost). Nobody is believed in much longer than this after a crash. Multiply it
+    /// by n for a layer that runs `#[every(n)]` round. Above 8,191, what others tell never expires.
     pub const fn lifetime(mut self, rounds: u32) -> Self {
         self.lifetime = rounds;
         self

@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
             tokio::time::sleep(self.plan.tick / 20).await;
             self.cluster.poll().await?;
             let again = measure::values(&self.cluster);
-            if again == values {
+            if again == values && values.len() == self.cluster.members.len() {
                 break;
             }
             values = again;
