@@ -6,7 +6,7 @@
 //! ```
 
 use gossip_aggregate::{Average, Count, Leaders, Mean, push_pull::Config};
-use gossip_core::sampling::Newscast;
+use gossip_core::sampling::{Newscast, newscast};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::observe::Spread;
 use gossip_core::{ParameterError, PeerId, stack};
@@ -32,7 +32,7 @@ fn measured(node: u32) -> f64 {
 fn main() -> Result<(), ParameterError> {
     let nodes = (0..NODES).map(|node| {
         Ok(Node::new(
-            Newscast::new(Default::default())?,
+            Newscast::new(newscast::Config::default())?,
             Average::new(Config::founding(Mean::of(measured(node))?))?,
             Count::new(Config::founding(Leaders::default()))?,
         ))

@@ -1,9 +1,10 @@
-//! Push-pull aggregation against its paper: Jelasity, Montresor, Babaoglu, *Gossip-based aggregation
-//! in large dynamic networks*, ACM TOCS 23(3), 2005.
+//! Push-pull aggregation against its paper: Jelasity, Montresor, Babaoglu, *Gossip-based
+//! aggregation in large dynamic networks*, ACM TOCS 23(3), 2005.
 //!
 //! The convergence factor is the variance after a cycle over the variance before. At N = 10^4 one
-//! cycle's factor has a standard deviation of about 2 %, and a run's mean over 10 to 15 cycles one of
-//! .002 for uniform inputs and .009 for a peak, so that means over 20 runs err by .0005 and .002.
+//! cycle's factor has a standard deviation of about 2 %, and a run's mean over 10 to 15 cycles one
+//! of .002 for uniform inputs and .009 for a peak, so that means over 20 runs err by .0005 and
+//! .002.
 
 use std::f64::consts::E;
 
@@ -258,8 +259,9 @@ fn section_6_overlays_cost_a_little() {
     let fresh = |seed| {
         let nodes = (0..10_000).map(|node| {
             let mut peers = Newscast::new(newscast::Config::default()).unwrap();
-            let knows = known(node, 10_000, 30, seed);
-            knows.into_iter().for_each(|peer| assert!(peers.inner_mut().introduce(peer, ())));
+            for peer in known(node, 10_000, 30, seed) {
+                assert!(peers.inner_mut().introduce(peer, ()));
+            }
             Fresh::new(peers, average(input(Start::Uniform, node, 10_000, seed)))
         });
         let mut sim = Simulation::new(nodes, seed, Order::Sequential);
@@ -270,8 +272,9 @@ fn section_6_overlays_cost_a_little() {
     let even = |seed| {
         let nodes = (0..10_000).map(|node| {
             let mut peers = Cyclon::new(cyclon::Config::default()).unwrap();
-            let knows = known(node, 10_000, 30, seed);
-            knows.into_iter().for_each(|peer| assert!(peers.inner_mut().introduce(peer, ())));
+            for peer in known(node, 10_000, 30, seed) {
+                assert!(peers.inner_mut().introduce(peer, ()));
+            }
             Even::new(peers, average(input(Start::Uniform, node, 10_000, seed)))
         });
         let mut sim = Simulation::new(nodes, seed, Order::Sequential);
@@ -280,8 +283,8 @@ fn section_6_overlays_cost_a_little() {
     assert_near("cyclon", mean((0..4).map(even)), 0.311, 0.01);
 }
 
-/// Section 6.1: an exchange fails as a whole with probability P. Exactly, (1 + P)/2 e^-(1-P)/2, which
-/// is below the paper's bound e^(P-1).
+/// Section 6.1: an exchange fails as a whole with probability P. Exactly, (1 + P)/2 e^-(1-P)/2,
+/// which is below the paper's bound e^(P-1).
 #[test]
 fn section_6_1_link_failures_slow_it_down() {
     for failure in [0.1, 0.15, 0.35, 0.5, 0.6, 0.8] {
@@ -293,15 +296,15 @@ fn section_6_1_link_failures_slow_it_down() {
             factors(&mut sim, 10, |node| node, Simulation::step).0
         };
         let measured = mean((0..10).map(run));
-        let exact = (1.0 + failure) / 2.0 * libm::exp(-(1.0 - failure) / 2.0);
+        let exact = f64::midpoint(1.0, failure) * libm::exp(-(1.0 - failure) / 2.0);
         assert_near(&format!("P = {failure}"), measured, exact, 0.01);
         assert!(measured < libm::exp(failure - 1.0), "the bound, at P = {failure}");
     }
 }
 
 /// Section 6.2: with a fraction P of the nodes crashing before each cycle, the variance of the mean
-/// after i cycles is P/(N(1-P)) s (1 - q^i)/(1 - q), q = rho/(1-P), s the variance of the inputs. The
-/// variance of 600 runs errs by a factor of 1 +- .058; four of these, and a peak's rho.
+/// after i cycles is P/(N(1-P)) s (1 - q^i)/(1 - q), q = rho/(1-P), s the variance of the inputs.
+/// The variance of 600 runs errs by a factor of 1 +- .058; four of these, and a peak's rho.
 #[test]
 fn section_6_2_crashes_move_the_mean_as_published() {
     const NODES: u32 = 1_000;
@@ -532,9 +535,10 @@ fn mass_is_conserved_when_requests_come_twice_and_overlap() {
     }
 }
 
-/// `GUARANTEES.md`: the mean of all nodes ends an epoch off by s sqrt(p / ((2 - p) N)), s the inputs'
-/// standard deviation, whatever they are, if replies are lost with probability p; lost requests do
-/// not matter. The sd of 400 runs errs by 3.5 %, and by more for the long tails of p = .35.
+/// `GUARANTEES.md`: the mean of all nodes ends an epoch off by s sqrt(p / ((2 - p) N)), s the
+/// inputs' standard deviation, whatever they are, if replies are lost with probability p; lost
+/// requests do not matter. The sd of 400 runs errs by 3.5 %, and by more for the long tails of p =
+/// .35.
 #[test]
 fn guarantee_lost_replies_move_the_mean_by_a_known_law() {
     struct Lossy(f64, f64);

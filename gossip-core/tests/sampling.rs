@@ -1,7 +1,7 @@
 //! Peer sampling against its papers.
 //!
-//! - Voulgaris, Gavidia, van Steen, *CYCLON*, JNSM 13(2), 2005: in-degrees (section 4.3), removal of
-//!   the dead (section 4.4).
+//! - Voulgaris, Gavidia, van Steen, *CYCLON*, JNSM 13(2), 2005: in-degrees (section 4.3), removal
+//! of   the dead (section 4.4).
 //! - Jelasity, Voulgaris, Guerraoui, Kermarrec, van Steen, *Gossip-based peer sampling*, ACM TOCS
 //!   25(3), 2007, sections 4 and 5: in-degrees, clustering, paths and healing of Newscast.
 //!
@@ -133,9 +133,9 @@ fn cyclon_2_3_links_are_conserved_for_any_parameters() {
 }
 
 /// Section 4.4: after half of the nodes crash, the dead leave every view in turn, linearly, and are
-/// gone after about 1.5 c cycles. Expected at c = 20: 9.6 (+1) 8.1 (+6) 6.6 (+11) 4.9 (+16) 2.9 (+21)
-/// 1.0 (+26), below 0.2 at +31. A mean over 5,000 nodes of a count with sd below 2.3 errs by .03;
-/// the published digits round by .05.
+/// gone after about 1.5 c cycles. Expected at c = 20: 9.6 (+1) 8.1 (+6) 6.6 (+11) 4.9 (+16) 2.9
+/// (+21) 1.0 (+26), below 0.2 at +31. A mean over 5,000 nodes of a count with sd below 2.3 errs by
+/// .03; the published digits round by .05.
 #[test]
 fn cyclon_4_4_dead_links_leave_linearly() {
     let seed = 3;
@@ -151,7 +151,8 @@ fn cyclon_4_4_dead_links_leave_linearly() {
     assert!(dead_links_per_node(&sim) < 0.01, "not clear at +35; seed {seed}");
 }
 
-/// The same at c = 50: 8.3 dead links per node are left at +51. Other sizes clear in 1.5 c to 1.8 c.
+/// The same at c = 50: 8.3 dead links per node are left at +51. Other sizes clear in 1.5 c to 1.8
+/// c.
 #[test]
 fn cyclon_4_4_clearing_takes_as_long_as_views_are_large() {
     for (size, left) in [(50, Some(8.3)), (12, None), (30, None)] {
@@ -169,9 +170,10 @@ fn cyclon_4_4_clearing_takes_as_long_as_views_are_large() {
     }
 }
 
-/// TOCS 2007, section 5, row NEWSCAST, c = 30, cycle 100: in-degree sd 14.9, largest 146, clustering
-/// .195, path 2.91. Clustering is a mean over 10^4 nodes, whose values have sd .07; neighbouring
-/// nodes' go together, which costs a factor of 4 or so. The largest in-degree has no narrow law.
+/// TOCS 2007, section 5, row NEWSCAST, c = 30, cycle 100: in-degree sd 14.9, largest 146,
+/// clustering .195, path 2.91. Clustering is a mean over 10^4 nodes, whose values have sd .07;
+/// neighbouring nodes' go together, which costs a factor of 4 or so. The largest in-degree has no
+/// narrow law.
 ///
 /// Middleware'04, (rand, head, pushpull), calls its rule Newscast as well and publishes undirected
 /// degree mean 52.72, variance 108.8, clustering .158, path 2.832. It is another rule: ages there

@@ -1,4 +1,4 @@
-//! How much a node sends in an exchange: what makes reconciliation paged.
+//! Not a protocol: how much a node sends in an exchange, which makes reconciliation paged.
 //!
 //! Every exchange has an allowance for each level of the descent, for requests, for entries sent
 //! unasked and for entries asked for: what comes first cannot use up what its result needs. A peer

@@ -17,18 +17,19 @@
 //! # What holds
 //!
 //! A difference costs about 36 bytes a level on the levels where it is alone in its subtree, and a
-//! list of two or three lines of 18 bytes. Work for one message is bounded: at most 33 subtrees are
-//! compared and their 528 children described, 145 requested positions looked up, or 560 lists read,
-//! of 140 lines in all; what is read of the store beyond that is sent. What is sent stays within the
-//! exchange's [`Budget`].
+//! list of two or three lines of 18 bytes. Work for one message is bounded: at most 34 subtrees are
+//! compared and their 544 children described, or 141 requested positions looked up, or 566 lists of
+//! 103 lines in all read; what is read of the store beyond that is sent. What is sent stays within
+//! the exchange's [`Budget`].
 //!
-//! # Deviations from the papers
+//! # Deviations from the paper
 //!
 //! - Digests are shortened to 16 bits under a salt of the message: a difference is overlooked with
 //!   probability 2^-16 a level, and found in the next round. The root's digest is whole.
 //! - Where there is more to do than an exchange's budget, it begins at a random place, and what a
-//!   node would refuse it does not ask for, so that entries that one side refuses do not stand in the
-//!   way of others for ever. They dilute: a peer that pushes them spends a share of its page on them.
+//!   node would refuse it does not ask for, so that entries that one side refuses do not stand in
+//!   the way of others for ever. They dilute: a peer that pushes them spends a share of its page on
+//!   them.
 
 use alloc::vec::Vec;
 use core::mem;

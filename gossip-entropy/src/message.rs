@@ -1,4 +1,4 @@
-//! What travels between replicas.
+//! Not a protocol: what travels between replicas.
 
 use gossip_core::wire::Blob;
 use gossip_core::{PeerId, message};

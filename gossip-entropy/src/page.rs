@@ -1,4 +1,4 @@
-//! What fits a datagram: [`Page`], a sequence bounded by its bytes.
+//! Not a protocol: what fits a datagram, [`Page`], a sequence bounded by its bytes.
 //!
 //! Keys and values differ in length. A sequence bounded by the number of its elements would have to
 //! assume that all are as long as they may be, and send one where twenty fit.

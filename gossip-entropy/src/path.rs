@@ -1,4 +1,4 @@
-//! Names of subtrees: the first so many hexadecimal digits of a position.
+//! Not a protocol: names of subtrees, the first so many hexadecimal digits of a position.
 
 /// How deep paths go: 15 of the 16 digits of a position, so that a path and the bit that marks its
 /// length fit 64 bits.

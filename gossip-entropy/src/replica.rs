@@ -16,8 +16,8 @@
 //! Two replicas with the same entries have the same digest, and a round between them costs one
 //! message of 9 bytes. Where they differ, both end with the newer of each entry (push-pull). Taking
 //! an entry is idempotent, commutative and associative, so loss, duplication and reordering delay
-//! and never change the end. An exchange's traffic is [bounded](Config::page), and so is a round's, for each peer and in all;
-//! what is not done is found again in a later round.
+//! and never change the end. An exchange's traffic is [bounded](Config::page), and so is a round's,
+//! for each peer and in all; what is not done is found again in a later round.
 //!
 //! # Deviations from the paper
 //!
@@ -62,8 +62,8 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// The most keys, deleted ones included. When they are there, new keys are refused, those of
-    /// the owner with [`Refusal::Full`], those of peers counted as `store full`; keys that are known
-    /// can still be written and deleted.
+    /// the owner with [`Refusal::Full`], those of peers counted as `store full`; keys that are
+    /// known can still be written and deleted.
     pub capacity: usize,
     /// The furthest a stamp may lie ahead of this node's wall clock; beyond it, entries are refused
     /// and counted as `stamp too far ahead`. A peer whose clock runs further ahead is not heard
@@ -88,8 +88,9 @@ pub struct Config {
 
 impl Default for Config {
     /// All our choice: 2^20 keys; stamps up to 10 minutes ahead; 32 messages of entries each way,
-    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange; updates ride 4 times (a blind push leaves 2 % without them, and the comparison does
-    /// the rest; paper, Table 2) for a minute.
+    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange;
+    /// updates ride 4 times (a blind push with that counter leaves 2 % without them, paper section
+    /// 1.4, and the comparison does the rest) for a minute.
     fn default() -> Self {
         Self {
             capacity: 1 << 20,
@@ -183,7 +184,8 @@ pub enum Event<I: PeerId, const KEY: usize> {
 /// }
 /// # type Asked = <Node<u32> as gossip_core::Protocol>::Command;
 ///
-/// let node = || Ok(Node::new(Cyclon::new(Default::default())?, Replica::new(Default::default())?));
+/// let (peers, data) = (Cyclon::new(Default::default())?, Replica::new(Default::default())?);
+/// let node = || Ok(Node::new(peers.clone(), data.clone()));
 /// let nodes = (0..20).map(|_| node()).collect::<Result<Vec<_>, gossip_core::ParameterError>>()?;
 /// let mut sim = Simulation::new(nodes, 7, Order::Sequential);
 /// (1..20).for_each(|node| sim.contact(node, 0));
@@ -212,7 +214,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     ///
     /// Names the parameter that is out of bounds, its unit and its bound.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
-        const { assert!(Update::<I, KEY, VALUE>::MAX_LEN <= PAGE, "a key with its value is too long") }
+        const { assert!(Update::<I, KEY, VALUE>::MAX_LEN <= PAGE, "key and value are too long") }
         const { assert!(Message::<I, KEY, VALUE>::MAX_LEN <= MESSAGE, "a message is too long") }
         let Config { capacity, ahead, page, probe, copies, tau, secret } = config;
         ParameterError::new("capacity", capacity as f64, "keys", "1 to 2^30")

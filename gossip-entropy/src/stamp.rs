@@ -11,9 +11,9 @@
 //!
 //! # What holds
 //!
-//! A node's stamps grow, also while its wall clock is frozen or goes back, and are above every stamp
-//! that it had taken in before: a write that follows another in any chain of reads wins over it. No
-//! stamp read moves the clock more than `ahead` beyond the node's own wall clock.
+//! A node's stamps grow, also while its wall clock is frozen or goes back, and are above every
+//! stamp that it had taken in before: a write that follows another in any chain of reads wins over
+//! it. No stamp read moves the clock more than `ahead` beyond the node's own wall clock.
 //!
 //! # Deviations from the paper
 //!
@@ -94,7 +94,7 @@ mod tests {
         /// either way, or stand still.
         #[test]
         fn stamps_grow_whatever_the_wall_clock_does(
-            walls in prop::collection::vec((any::<u64>(), any::<bool>(), any::<u64>(), any::<u32>()), 1..50),
+            walls in prop::collection::vec(any::<(u64, bool, u64, u32)>(), 1..50),
         ) {
             let mut clock = Clock::default();
             let mut last = None;

@@ -3,6 +3,11 @@
 //! Demers et al., *Epidemic algorithms for replicated database maintenance*, PODC 1987, section 1.1
 //! (the database: key, value or NIL, timestamp) and section 1.3 (checksums kept with each change).
 //!
+//! # Deviations from the paper
+//!
+//! - Where two versions have one stamp, which the paper rules out and a node that lost its state
+//!   may bring about, a deletion wins over a value and a greater value over a lesser one.
+//!
 //! # Memory
 //!
 //! With `u32` identifiers: a slot 48 bytes, an item of the digest tree 24, its nodes 11 to 22, an

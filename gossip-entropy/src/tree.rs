@@ -18,7 +18,7 @@
 //! shapes compare. A change costs one step for each digit of the path, about log16(n / 16) of
 //! them. No question about the tree looks at more than [`LEAF`] items of a leaf.
 //!
-//! # Deviations from the papers
+//! # Deviations from the paper
 //!
 //! - Sums instead of hashes of hashes: a change costs additions only, and a digest does not depend
 //!   on the shape. In return whoever knows the hash's key and may write freely can look for items

@@ -1,4 +1,4 @@
-//! Gossip stacks on real networks: a stack written with [`stack!`](gossip_core::stack) runs here
+//! Gossip stacks on real networks: a stack written with [`stack!`](gossip_core::stack!) runs here
 //! unchanged, each node a tokio task with a UDP socket of its own.
 //!
 //! - [`Node::builder`] takes a stack, and [`spawn`](Builder::spawn) starts it.

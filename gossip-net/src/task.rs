@@ -131,7 +131,7 @@ impl<S: Stack> Task<S> {
                 biased;
                 ask = self.asks.recv() => match ask {
                     Some(Ask::Call(command, answer)) => {
-                        let result = self.call(|node, at, out| node.command(command, at, out)).await;
+                        let result = self.call(|n, at, out| n.command(command, at, out)).await;
                         // Nobody waits for it any more: that is the caller's choice.
                         let _ = answer.send(result);
                     }

@@ -13,6 +13,11 @@ use gossip_net::memory::Hub;
 use gossip_net::{Handle, Node, Status, Transport, Udp};
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// How far the mean may be off when all agree to 1e-6 and nothing was lost. The sum is short of
+/// what replies under way carry: half a difference each, and at most every node waits for one.
+const UNDER_WAY: f64 = 1e-6;
+
 const LATENCY: Latency = Latency::Uniform(Duration::from_millis(5), Duration::from_millis(50));
 
 fn addr(node: usize) -> SocketAddr {
@@ -48,7 +53,7 @@ async fn lost_replies_shift_the_mean_and_reordering_does_not() {
         let what = format!("32 nodes agree with loss {loss} (seeds 1, 5)");
         eventually(&what, 200 * TICK, TICK, agreed).await;
         let off = (estimates(&handles).unwrap().0 - 15.5).abs();
-        assert_eq!(off < 1e-9, exact, "off by {off} with loss {loss}, seeds 1, 5");
+        assert_eq!(off < UNDER_WAY, exact, "off by {off} with loss {loss}, seeds 1, 5");
         // A reply lost early moves the mean by at most half a difference over N; the sum of the
         // differences is bounded by the initial spread, whose deviation is 9.2 at each node.
         assert!(off < 5.0, "off by {off} with loss {loss}, seeds 1, 5");
@@ -67,7 +72,8 @@ async fn doubled_datagrams_leave_the_mean_exact() {
     let handles = cluster(&Faults::new(network, 6), 16).await;
     let agreed = || estimates(&handles).is_some_and(|(_, worst)| worst < 1e-6);
     eventually("16 nodes agree (seeds 1, 6)", 200 * TICK, TICK, agreed).await;
-    assert!((estimates(&handles).unwrap().0 - 7.5).abs() < 1e-9, "seeds 1, 6");
+    let off = (estimates(&handles).unwrap().0 - 7.5).abs();
+    assert!(off < UNDER_WAY, "off by {off}, seeds 1, 6");
     assert!(handles.iter().map(|h| h.counters().counts.total("doubled")).sum::<u64>() > 100);
 }
 

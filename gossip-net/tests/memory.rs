@@ -72,6 +72,18 @@ async fn nodes_that_know_one_contact_agree_on_the_mean() {
     }
 }
 
+/// Operators' lesson 20: what works for many must work for two. Seed 42.
+#[tokio::test(start_paused = true)]
+async fn the_smallest_clusters_agree_as_well() {
+    for n in 2..=5 {
+        let handles = cluster(&Hub::new(), n).await;
+        let agreed = || estimates(&handles).is_some_and(|(_, worst)| worst < 1e-6);
+        eventually("a few nodes agree (seed 42)", 100 * TICK, TICK, agreed).await;
+        let (mean, truth) = (estimates(&handles).unwrap().0, (n - 1) as f64 / 2.0);
+        assert!((mean - truth).abs() < 1e-9, "{n} nodes: mean {mean}, seed 42");
+    }
+}
+
 /// The same seed does the same things at every node, as far as the clock allows: here it does.
 #[tokio::test(start_paused = true)]
 async fn equal_seeds_give_equal_runs_under_paused_time() {

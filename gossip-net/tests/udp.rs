@@ -27,20 +27,21 @@ async fn cluster(n: usize) -> Vec<Handle<Averaging<SocketAddr>>> {
 }
 
 /// 16 nodes on 16 sockets, each knowing the first: the views fill, and all agree on a value near
-/// the mean of 7.5. It is exact unless a reply comes later than the patience of half a tick, 12 ms,
+/// the mean of 7.5. It is off by no more than replies under way carry (1e-6 where all agree to
+/// that), unless a reply comes later than the patience of half a tick, 12 ms,
 /// which a loaded machine may cause; what that moves is bounded by the spread of the inputs. Then
 /// one is killed, and the others go on and forget it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_sockets_agree_and_survive_a_death() {
     let mut handles = cluster(16).await;
-    // Not 15: a shuffle takes its partner out of the view, and the partner does not send itself.
+    // Not all 15 at the same moment at every node: a shuffle may let go of its partner.
     let full = || smallest_view(&handles) >= 10;
     let agreed = || estimates(&handles).is_some_and(|(_, worst)| worst < 1e-6);
     eventually("each knows at least 10 of 15 others", DEADLINE, TICK, full).await;
     eventually("all agree", DEADLINE, TICK, agreed).await;
     let (mean, _) = estimates(&handles).unwrap();
     let lost: u64 = handles.iter().map(|h| h.counters().counts.get("load", "no reply")).sum();
-    let tolerance = if lost == 0 { 1e-9 } else { 3.0 };
+    let tolerance = if lost == 0 { 1e-5 } else { 3.0 };
     assert!((mean - 7.5).abs() < tolerance, "mean {mean} with {lost} replies late");
 
     let dead = handles.remove(7);
@@ -107,9 +108,8 @@ async fn ipv6_sockets_know_ipv4_peers_by_their_own_address() {
     tokio::time::timeout(DEADLINE, both.status_where(Status::is_connected)).await.expect("in time");
     let mut events = both.events();
     assert_eq!(events.recv().await, Some(Delivery::Event(News::Contact(v4.id()))));
-    assert!(
-        matches!(events.recv().await, Some(Delivery::Event(News::Heard(from, _))) if from == v4.id())
-    );
+    let greeted = events.recv().await;
+    assert!(matches!(greeted, Some(Delivery::Event(News::Heard(from, _))) if from == v4.id()));
 
     if let Ok(six) = Node::builder(Probe::default()).bind((Ipv6Addr::LOCALHOST, 0)).spawn().await {
         both.call(Order::Greet(six.id())).await.unwrap();

@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use gossip_core::random::Key;
-use gossip_core::sampling::Cyclon;
+use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::{ParameterError, PeerId, stack};
 use gossip_overlay::{RingRank, TMan, ring, tman};
@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seed: u64 = args.next().map_or(Ok(1), |arg| arg.parse())?;
 
     let ring = tman::Config::new(RingRank::hashed());
-    let node = |_| Ok(Node::new(Cyclon::new(Default::default())?, TMan::new(ring.clone())?));
+    let peers = cyclon::Config::default();
+    let node = |_| Ok(Node::new(Cyclon::new(peers)?, TMan::new(ring.clone())?));
     let all = (0..nodes).map(node).collect::<Result<Vec<_>, ParameterError>>()?;
     let mut sim = Simulation::new(all, seed, Order::Sequential);
     (1..nodes).for_each(|node| sim.contact(node, 0));

@@ -1,8 +1,9 @@
 //! What an overlay should look like: a [`Ranking`] says which of two peers a node would rather have
 //! as a neighbour.
 //!
-//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*, Computer
-//! Networks 53(13), 2009, section 2 (ranking functions) and section 4 (distances and directions).
+//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*,
+//! Computer Networks 53(13), 2009, section 2 (ranking functions) and section 4 (distances and
+//! directions).
 //!
 //! ```text
 //! place(peer):           where a peer stands, from its identifier
@@ -111,7 +112,7 @@ impl Ties<'_> {
 pub(crate) fn first<I: PeerId, R: Ranking<I>>(
     ranking: &R,
     of: R::Place,
-    places: impl ExactSizeIterator<Item = R::Place> + Clone,
+    places: &(impl ExactSizeIterator<Item = R::Place> + Clone),
     count: usize,
     mut ties: Ties<'_>,
 ) -> Vec<usize> {
@@ -124,7 +125,7 @@ pub(crate) fn first<I: PeerId, R: Ranking<I>>(
         let lead = R::LEAD.min(count);
         let deep = count.min(lead.saturating_mul(R::DIRECTIONS));
         let mut ways: Vec<_> = (0..R::DIRECTIONS)
-            .map(|way| nearest(&places, deep, &mut ties, |to| ranking.along(way, of, to)))
+            .map(|way| nearest(places, deep, &mut ties, |to| ranking.along(way, of, to)))
             .map(Vec::into_iter)
             .collect();
         taken = vec![false; places.len()];
@@ -138,7 +139,7 @@ pub(crate) fn first<I: PeerId, R: Ranking<I>>(
         }
     }
     if order.len() < count {
-        let near = nearest(&places, count, &mut ties, |to| ranking.distance(of, to));
+        let near = nearest(places, count, &mut ties, |to| ranking.distance(of, to));
         let rest = near.into_iter().filter(|&at| !taken.get(at).is_some_and(|&taken| taken));
         order.extend(rest.take(count - order.len()));
     }
@@ -200,7 +201,7 @@ mod tests {
                 order.into_iter().map(|at| places[at].abs_diff(of)).collect()
             };
             let ties = Ties::Random(&mut random);
-            let chosen = distances(first(&Line, of, places.iter().copied(), count, ties));
+            let chosen = distances(first(&Line, of, &places.iter().copied(), count, ties));
             let mut all = distances((0..places.len()).collect());
             all.sort_unstable();
             all.truncate(count);
@@ -218,7 +219,7 @@ mod tests {
             let rank = RingRank::hashed();
             let mut random = Key::new(seed).random(0);
             let ties = if stable { Ties::Stable } else { Ties::Random(&mut random) };
-            let order = first::<u32, _>(&rank, 0, places.iter().copied(), places.len(), ties);
+            let order = first::<u32, _>(&rank, 0, &places.iter().copied(), places.len(), ties);
             let mut sorted = order.clone();
             sorted.sort_unstable();
             prop_assert_eq!(sorted, (0..places.len()).collect::<Vec<_>>(), "each exactly once");
@@ -236,7 +237,7 @@ mod tests {
         for call in 0..10_000 {
             let mut random = Key::new(3).random(call);
             let ties = Ties::Random(&mut random);
-            counts[first(&Line, 9, [7, 11, 7, 11, 7].into_iter(), 1, ties)[0]] += 1;
+            counts[first(&Line, 9, &[7, 11, 7, 11, 7].into_iter(), 1, ties)[0]] += 1;
         }
         assert!(counts.iter().all(|count| (count - 2_000).abs() < 180), "{counts:?}");
     }

@@ -1,8 +1,8 @@
 //! T-Man: any overlay that a ranking describes, in a number of rounds logarithmic in its size.
 //!
-//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*, Computer
-//! Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence). The form of 2005
-//! (bounded views, an endgame) is another algorithm.
+//! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*,
+//! Computer Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence). The
+//! form of 2005 (bounded views, an endgame) is another algorithm.
 //!
 //! ```text
 //! every round:   q = one of the first psi of the view as ranked by myself, uniformly,
@@ -29,11 +29,13 @@
 //!
 //! # Deviations from the paper
 //!
-//! - The sender's own descriptor is its address on the datagram: it costs no bytes, and the receiver
-//!   learns it even when it does not rank among the first m.
+//! - The sender's own descriptor is its address on the datagram: it costs no bytes, and the
+//!   receiver learns it even when it does not rank among the first m.
 //! - Ages, expiry, burials and the share of fresh random peers are ours. The paper restarts the
 //!   protocol instead; here it never ends.
 //! - There is no start by broadcast and no stop: a round costs the same two datagrams for ever.
+
+mod config;
 
 use core::fmt;
 
@@ -47,102 +49,14 @@ use gossip_core::{
 
 use crate::ranking::{Ranking, Ties, first};
 
+pub use config::Config;
+
 /// T-Man as a layer over any [`Peers`]: ranks by `R`, exchanges at most `M` descriptors (the
 /// paper's m).
 pub type TMan<I, R, const M: usize> = Pairwise<State<I, R, M>>;
 
 /// What travels: descriptors, the sender's own left out.
 pub type Message<I, const M: usize> = Bounded<Descriptor<I, ()>, M>;
-
-/// Parameters of T-Man. All but the ranking have defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config<R> {
-    ranking: R,
-    message: Option<usize>,
-    psi: usize,
-    tabu: usize,
-    degree: usize,
-    limit: usize,
-    fresh: usize,
-    strikes: u32,
-    lifetime: u32,
-}
-
-impl<R> Config<R> {
-    /// The structure that `ranking` describes, with the paper's psi = 10 and tabu list of 4
-    /// (section 5), and our choices for the rest.
-    pub const fn new(ranking: R) -> Self {
-        Self {
-            ranking,
-            message: None,
-            psi: 10,
-            tabu: 4,
-            degree: 10,
-            limit: 1_024,
-            fresh: 1,
-            strikes: 3,
-            lifetime: 20,
-        }
-    }
-
-    /// Sends `count` descriptors, the paper's m, from 1 to the capacity `M` of messages, instead of
-    /// `M`. The authors' code has 20.
-    pub const fn message(mut self, count: usize) -> Self {
-        self.message = Some(count);
-        self
-    }
-
-    /// Chooses partners among the `psi` nearest peers, from 1 to 256, instead of 10 (paper,
-    /// section 5). A small one contacts the same nodes again and again.
-    pub const fn psi(mut self, psi: usize) -> Self {
-        self.psi = psi;
-        self
-    }
-
-    /// Avoids the `count` latest partners, up to 256, instead of 4 (the authors' code).
-    pub const fn tabu(mut self, count: usize) -> Self {
-        self.tabu = count;
-        self
-    }
-
-    /// Shows layers above the `count` nearest peers, from 1 to 256, instead of 10 (half of the
-    /// authors' m).
-    pub const fn degree(mut self, count: usize) -> Self {
-        self.degree = count;
-        self
-    }
-
-    /// Keeps at most `count` descriptors, from 2 to 65,535, instead of 1,024 (our choice: four
-    /// times what a ring of 8,192 was seen to need). At the bound the farthest goes.
-    pub const fn limit(mut self, count: usize) -> Self {
-        self.limit = count;
-        self
-    }
-
-    /// Takes `count` peers of the sampler each round instead of 1 (our choice): what heals
-    /// partitions. While fewer than psi are known, all of its peers are taken.
-    pub const fn fresh(mut self, count: usize) -> Self {
-        self.fresh = count;
-        self
-    }
-
-    /// Takes a partner for dead after `count` unanswered requests in a row, from 1, instead of 3
-    /// (our choice: with a fifth of all messages lost, 0.5 % of a ring's links are missing at any
-    /// time; with 2, 2 %). It is asked again at once.
-    pub const fn strikes(mut self, count: u32) -> Self {
-        self.strikes = count;
-        self
-    }
-
-    /// Forgets a peer of which nothing new was heard for `rounds`, from 8 to 65,535, instead of 20
-    /// (our choice: news of near peers was never more than 11 rounds old, even with a fifth of all
-    /// messages lost). After a crash the overlay is whole again at the latest when this is over.
-    /// Multiply it by n for a layer that runs `#[every(n)]` round.
-    pub const fn lifetime(mut self, rounds: u32) -> Self {
-        self.lifetime = rounds;
-        self
-    }
-}
 
 /// A peer heard of.
 #[derive(Clone, Copy, Debug)]
@@ -205,21 +119,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Configured for State<I, R, M> {
     type Config = Config<R>;
 
     fn new(config: Config<R>) -> Result<Self, ParameterError> {
-        let check = |name, value: usize, unit, bound, holds| {
-            ParameterError::new(name, value as f64, unit, bound).unless(holds)
-        };
-        let Config { psi, tabu, degree, limit, strikes, lifetime, .. } = config;
-        let m = config.message.unwrap_or(M);
-        let fits = (1..=M.min(65_535)).contains(&m);
-        check("message size m", m, "descriptors", "1 to the capacity M, at most 65535", fits)?;
-        check("psi", psi, "peers", "1 to 256", (1..=256).contains(&psi))?;
-        check("tabu", tabu, "peers", "0 to 256", tabu <= 256)?;
-        check("degree", degree, "peers", "1 to 256", (1..=256).contains(&degree))?;
-        check("limit", limit, "descriptors", "2 to 65535", (2..=65_535).contains(&limit))?;
-        check("fresh", config.fresh, "peers", "0 to 256", config.fresh <= 256)?;
-        check("strikes", strikes as usize, "requests", "at least 1", strikes >= 1)?;
-        let long = (8..=65_535).contains(&lifetime);
-        check("lifetime", lifetime as usize, "rounds", "8 to 65535", long)?;
+        config.check(M)?;
         Ok(Self {
             config,
             me: None,
@@ -350,7 +250,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         let limit = self.config.limit;
         if self.view.len() > limit {
             let here = self.settle(cx.me());
-            let mut keep = self.ranked(here, self.places(), limit, Ties::Stable);
+            let mut keep = self.ranked(here, &self.places(), limit, Ties::Stable);
             keep.sort_unstable();
             for _ in keep.len()..self.view.len() {
                 cx.count("descriptor shed");
@@ -392,7 +292,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     fn ranked(
         &self,
         of: R::Place,
-        places: impl ExactSizeIterator<Item = R::Place> + Clone,
+        places: &(impl ExactSizeIterator<Item = R::Place> + Clone),
         count: usize,
         ties: Ties<'_>,
     ) -> Vec<usize> {
@@ -402,7 +302,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     /// Sees who is nearest; a link that stays keeps its version.
     fn relink(&mut self) {
         let Some((_, here)) = self.me else { return };
-        let order = self.ranked(here, self.places(), self.config.degree, Ties::Stable);
+        let order = self.ranked(here, &self.places(), self.config.degree, Ties::Stable);
         let same = order.len() == self.links.len()
             && order.iter().zip(&self.links).all(|(&at, link)| self.view[at].id == link.0);
         if same {
@@ -420,7 +320,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             return Some(suspect.id);
         }
         let (me, here) = self.me?;
-        let near = self.ranked(here, self.places(), self.config.psi, Ties::Random(random));
+        let near = self.ranked(here, &self.places(), self.config.psi, Ties::Random(random));
         let ids: Vec<I> = near.into_iter().map(|at| self.view[at].id).collect();
         let allowed: Vec<I> =
             ids.iter().copied().filter(|peer| !self.partners.contains(peer)).collect();
@@ -444,7 +344,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         known.extend(me.as_ref());
         let places = known.iter().map(|known| known.place);
         let count = self.config.message.unwrap_or(M);
-        let order = first(ranking, of, places, count, Ties::Random(random));
+        let order = first(ranking, of, &places, count, Ties::Random(random));
         let sent = order.into_iter().map(|at| known[at]);
         let others = sent.filter(|known| self.me.is_none_or(|me| me.0 != known.id));
         let mut message = Message::new();

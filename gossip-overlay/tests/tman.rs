@@ -5,7 +5,7 @@
 //! fresh peers come in.
 
 use gossip_core::random::Key;
-use gossip_core::sampling::{Cyclon, Newscast};
+use gossip_core::sampling::{Cyclon, Newscast, cyclon, newscast};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Link, Perfect};
 use gossip_core::sim::{Network, Oracle};
@@ -41,15 +41,21 @@ fn random10<R: Ranking<u32>>(
     Simulation::with(nodes, seed, Order::Sequential, oracle, Perfect)
 }
 
-/// Missing ring links after each cycle, up to the cycle in which none is.
-fn missing_by_cycle(n: u32, seed: u64, most: u32, config: &tman::Config<RingRank>) -> Vec<usize> {
+/// Missing ring links after each cycle, up to the cycle in which none is; and all views' sizes
+/// then.
+fn missing_by_cycle(
+    n: u32,
+    seed: u64,
+    most: u32,
+    config: &tman::Config<RingRank>,
+) -> (Vec<usize>, Vec<usize>) {
     let mut sim = random10(n, seed, config);
     let mut missing = Vec::new();
     while sim.cycle() < most && missing.last() != Some(&0) {
         sim.step();
         missing.push(ring::missing_links(sim.nodes().map(|(id, node)| (id, &**node))));
     }
-    missing
+    (missing, sim.nodes().map(|(_, node)| node.view().len()).collect())
 }
 
 /// Section 4: "ring 1024: 8,7,7,7,8", perfect in at most 11 cycles with a median of 7 to 8, and
@@ -59,11 +65,8 @@ fn missing_by_cycle(n: u32, seed: u64, most: u32, config: &tman::Config<RingRank
 fn ring_of_1024_is_perfect_within_11_cycles() {
     let mut cycles: Vec<usize> = (0..20)
         .map(|seed| {
-            let mut sim = random10(1_024, seed, &published(1_024));
-            let missing = missing_by_cycle(1_024, seed, 20, &published(1_024));
+            let (missing, sizes) = missing_by_cycle(1_024, seed, 20, &published(1_024));
             assert_eq!(missing.last(), Some(&0), "seed {seed}: {missing:?}");
-            sim.run(missing.len() as u32);
-            let sizes: Vec<usize> = sim.nodes().map(|(_, node)| node.view().len()).collect();
             let mean = sizes.iter().sum::<usize>() / sizes.len();
             let most = sizes.iter().max().unwrap();
             assert!((160..300).contains(most), "seed {seed}: largest view {most}");
@@ -76,34 +79,35 @@ fn ring_of_1024_is_perfect_within_11_cycles() {
     assert!((7..=8).contains(&cycles[9]) && (7..=8).contains(&cycles[10]), "{cycles:?}");
 }
 
-/// Section 4: missing links at N = 8192 by cycle, of one run. Over 20 of ours: mean 16283 15923 14490
-/// 10206 3976 808 152 28, sd 11 27 52 72 66 33 11 5.6. Tolerance: 5 sd of the difference of two runs.
+/// Section 4: missing links at N = 8192 by cycle, of one run; perfect in 10 cycles, never more
+/// than 12, which is 2 to 4 more than the 7 to 8 of N = 1024; views of 325 at most, 158 on
+/// average. Over 20 runs of ours: mean 16283 15923 14490 10206 3976 808 152 28, sd 11 27 52 72 66
+/// 33 11 5.6. Tolerance: 5 sd of the difference of two runs. Soak: 10 seeds.
 #[test]
-fn missing_links_by_cycle_are_those_published() {
+fn ring_of_8192_is_as_published_in_every_cycle() {
     let rows = [16_291, 15_911, 14_468, 10_136, 3_999, 876, 172, 37];
     let tolerances = [78, 190, 370, 510, 470, 230, 79, 40];
-    let missing = missing_by_cycle(8_192, 5, 12, &published(8_192));
-    for (cycle, (expected, tolerance)) in rows.into_iter().zip(tolerances).enumerate() {
-        let off = missing[cycle].abs_diff(expected);
-        assert!(off <= tolerance, "cycle {}: {missing:?}, not {rows:?}; seed 5", cycle + 1);
+    let seeds = if std::env::var_os("GOSSIP_SOAK").is_some() { 10 } else { 1 };
+    for seed in 5..5 + seeds {
+        let (missing, sizes) = missing_by_cycle(8_192, seed, 20, &published(8_192));
+        for (cycle, (expected, tolerance)) in rows.into_iter().zip(tolerances).enumerate() {
+            let off = missing[cycle].abs_diff(expected);
+            assert!(off <= tolerance, "cycle {}: {missing:?}; seed {seed}", cycle + 1);
+        }
+        assert!(missing.last() == Some(&0) && missing.len() <= 12, "{missing:?}; seed {seed}");
+        let mean = sizes.iter().sum::<usize>() / sizes.len();
+        assert!((150..172).contains(&mean), "mean view {mean}; seed {seed}");
+        assert!((270..420).contains(sizes.iter().max().unwrap()), "{:?}", sizes.iter().max());
     }
-    assert_eq!(missing.last(), Some(&0), "{missing:?}, seed 5");
 }
 
-/// Section 4: eight times the nodes, 2 to 4 cycles more: 10 and 10 cycles, never more than 12. And
-/// the control: a view bounded near the degree stalls (43 and 36 cycles, links missing from cycle
-/// 23 on): at cycle 14 it is not done.
+/// Section 4, the control: a view of 40 stalls at N = 8192 (43 and 36 cycles, links missing from
+/// cycle 23 on). At cycle 12, where the unbounded one is always done, some 50 links are missing.
 #[test]
-fn ring_of_8192_takes_2_to_4_cycles_more_and_a_view_of_40_stalls() {
-    let mean = |n, seeds: std::ops::Range<u64>| {
-        let count = seeds.end as f64;
-        seeds.map(|seed| missing_by_cycle(n, seed, 20, &published(n)).len() as f64).sum::<f64>()
-            / count
-    };
-    let (small, large) = (mean(1_024, 0..20), mean(8_192, 0..2));
-    assert!(large <= 12.0 && (2.0..=4.0).contains(&(large - small)), "{small} and {large}");
-    let stalled = missing_by_cycle(8_192, 0, 14, &published(8_192).limit(40));
-    assert!(stalled.last() > Some(&5), "{stalled:?}, seed 0");
+fn a_view_bounded_at_40_stalls() {
+    let (stalled, sizes) = missing_by_cycle(8_192, 0, 12, &published(8_192).limit(40));
+    assert!(stalled.last() > Some(&10), "{stalled:?}, seed 0");
+    assert!(sizes.iter().all(|&size| size <= 40));
 }
 
 /// Peers in 16 tight clusters, ranked as `RingRank` does or, with a `LEAD` of 0, by distance alone.
@@ -175,7 +179,7 @@ stack! {
 
 fn over_cyclon() -> OverCyclon<u32> {
     let ring = TMan::new(tman::Config::new(RingRank::hashed())).unwrap();
-    OverCyclon::new(Cyclon::new(Default::default()).unwrap(), ring)
+    OverCyclon::new(Cyclon::new(cyclon::Config::default()).unwrap(), ring)
 }
 
 /// Everybody knows node 0 only.
@@ -198,14 +202,13 @@ fn kill_a_third<L: Link>(sim: &mut Simulation<OverCyclon<u32>, (), L>, seed: u64
     }
 }
 
-/// `GUARANTEES.md`: from one contact the ring is perfect as fast as from random peers; after a third
-/// has died without notice it is perfect again a lifetime of 20 rounds later, or up to 10 more at
-/// N = 1,024 (12 runs: 20 to 26), and stays so. N from 2
-/// to 1,024, 3 seeds.
+/// `GUARANTEES.md`: from one contact the ring is perfect as fast as from random peers; after a
+/// third has died without notice it is perfect again a lifetime of 20 rounds later, or up to 10
+/// more at N = 1,024 (12 runs: 20 to 26), and stays so. N from 2 to 1,024.
 #[test]
 fn a_ring_over_cyclon_forms_from_one_contact_and_heals() {
-    for n in [2, 3, 5, 32, 1_024] {
-        for seed in 0..3 {
+    for (n, seeds) in [(2, 3), (3, 3), (5, 3), (32, 3), (1_024, 1)] {
+        for seed in 0..seeds {
             let mut sim = joined(n, seed, Perfect);
             sim.run(12);
             assert_eq!(missing(&sim), 0, "n {n}, seed {seed}: formed");
@@ -268,7 +271,7 @@ fn a_fifth_of_all_messages_lost_costs_half_a_percent_of_the_links() {
 fn a_ring_forms_over_newscast() {
     let nodes = (0..512).map(|_| {
         let ring = TMan::new(tman::Config::new(RingRank::hashed())).unwrap();
-        OverNewscast::new(Newscast::new(Default::default()).unwrap(), ring)
+        OverNewscast::new(Newscast::new(newscast::Config::default()).unwrap(), ring)
     });
     let mut sim = Simulation::new(nodes, 8, Order::Sequential);
     (1..512).for_each(|node| sim.contact(node, 0));
@@ -322,7 +325,7 @@ proptest! {
         let config = tman::Config::new(RingRank::hashed()).limit(limit).psi(psi).tabu(tabu);
         let nodes = (0..n).map(|_| {
             let ring = TMan::new(config.clone()).unwrap();
-            OverCyclon::new(Cyclon::new(Default::default()).unwrap(), ring)
+            OverCyclon::new(Cyclon::new(cyclon::Config::default()).unwrap(), ring)
         });
         let mut sim = Simulation::with(nodes, seed, Order::Sequential, (), network);
         (1..n).for_each(|node| sim.contact(node, 0));

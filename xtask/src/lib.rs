@@ -26,3 +26,7 @@ pub use cli::main;
 pub use clock::Stopwatch;
 pub use failure::Failure;
 pub use workspace::{PROTOCOL_CRATES, STYLE_CRATES, root};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeExamples;

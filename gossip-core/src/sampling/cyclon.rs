@@ -206,7 +206,7 @@ where
         let now = self.clock(cx.round());
         let mut sent = Message::new();
         sent.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
-        if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), now) {
+        if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), cx.round()) {
             return Some((contact, sent));
         }
         let oldest = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now))?;

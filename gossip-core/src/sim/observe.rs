@@ -1,8 +1,8 @@
 //! What an overlay looks like from outside: in-degrees, clustering, path lengths, dead links.
 //!
 //! The measures are those of Jelasity, Voulgaris, Guerraoui, Kermarrec, van Steen, *Gossip-based
-//! peer sampling*, ACM TOCS 25(3), 2007, section 4. In-degrees are of the directed graph of who knows
-//! whom; clustering and path lengths of the [undirected](Graph::undirected) one.
+//! peer sampling*, ACM TOCS 25(3), 2007, section 4. In-degrees are of the directed graph of who
+//! knows whom; clustering and path lengths of the [undirected](Graph::undirected) one.
 //!
 //! ```
 //! use gossip_core::sim::observe::{self, Graph};
@@ -15,7 +15,7 @@
 //! sim.run(50);
 //! let graph = Graph::new(sim.nodes().map(|(node, peers)| (node, observe::neighbours(&**peers))));
 //! assert_eq!(graph.in_degree().mean, 20.0);
-//! assert!(graph.in_degree().sd < 3.0);
+//! assert!(graph.in_degree().sd < 20_f64.sqrt()); // a random graph's
 //! assert_eq!(graph.dead_links(), 0);
 //! assert!(graph.undirected().is_connected());
 //! # Ok::<(), gossip_core::ParameterError>(())

@@ -1,8 +1,8 @@
 //! The ideal sampler, for studying a protocol apart from its sampler.
 //!
-//! The papers' "uniform random peers" (Jelasity et al. 2005, section 3; Jelasity and Kermarrec 2006,
-//! section 4): each cycle every node sees c peers, distinct, uniform among the live, with their
-//! profiles as they are now.
+//! The papers' "uniform random peers" (Jelasity et al. 2005, section 3; Jelasity and Kermarrec
+//! 2006, section 4): each cycle every node sees c peers, distinct, uniform among the live, with
+//! their profiles as they are now.
 //!
 //! # Deviations from the paper
 //!
@@ -203,7 +203,9 @@ mod tests {
         let mut counts = [0_i32; 21];
         for round in 0..2_000 {
             let mut view = view(&mut oracle, 3, round);
-            view.iter().for_each(|&peer| counts[peer as usize] += 1);
+            for &peer in &view {
+                counts[peer as usize] += 1;
+            }
             view.sort_unstable();
             view.dedup();
             assert_eq!(view.len(), 5);

@@ -178,7 +178,7 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
         self.entries.iter_mut().filter(|entry| entry.active)
     }
 
-    /// At most `count` of those that are `wanted`: those sent least often, then those that came last.
+    /// At most `count` of those `wanted`: the ones sent least often, then those that came last.
     pub(super) fn batch(
         &mut self,
         count: usize,

@@ -87,20 +87,24 @@ proptest! {
     #[test]
     fn the_digest_tells_stamps_apart(at in 0_u64..1_000, later in 1_u64..1_000) {
         let one = after(&[entry("k", WALL + at, 1, Some("v"))]);
-        prop_assert_ne!(one.digest(), after(&[entry("k", WALL + at + later, 1, Some("v"))]).digest());
+        let again = after(&[entry("k", WALL + at + later, 1, Some("v"))]);
+        prop_assert_ne!(one.digest(), again.digest());
         prop_assert_ne!(one.digest(), after(&[entry("k", WALL + at, 2, Some("v"))]).digest());
         prop_assert_ne!(one.digest(), after(&[entry("k", WALL + at, 1, None)]).digest());
     }
 
     #[test]
-    fn a_prefix_scan_is_a_filter_in_order(keys in prop::collection::vec("[ab]{0,4}", 0..40), prefix in "[ab]{0,3}") {
+    fn a_prefix_scan_is_a_filter_in_order(
+        keys in prop::collection::vec("[ab]{0,4}", 0..40), prefix in "[ab]{0,3}",
+    ) {
         let writes: Vec<_> = keys.iter().map(|key| entry(key, WALL, 1, Some("v"))).collect();
         let data = after(&writes);
         let mut expected: Vec<_> = keys.iter().filter(|key| key.starts_with(&prefix)).collect();
         expected.sort();
         expected.dedup();
         let scanned: Vec<_> = data.prefix(prefix.as_bytes()).map(|row| row.0.to_vec()).collect();
-        prop_assert_eq!(scanned, expected.iter().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>());
+        let expected: Vec<_> = expected.iter().map(|key| key.as_bytes().to_vec()).collect();
+        prop_assert_eq!(scanned, expected);
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! - [`jk`]: random values are swapped until they are sorted as the attributes are.
 //! - [`metrics`]: how far from sorted, and how many slices off.
+//!
+//! Not a protocol: what slicing protocols share.
 
 pub mod jk;
 pub mod metrics;
@@ -49,8 +51,9 @@ impl Value {
         (self.0 as f64 + 1.0) / TWO_32
     }
 
-    /// Which of `slices` equal slices it lies in, from 0. Slice b is (b / k, (b + 1) / k]: as values
-    /// are in (0, 1], a boundary belongs to the slice below it, and the last slice has no excess.
+    /// Which of `slices` equal slices it lies in, from 0. Slice b is (b / k, (b + 1) / k]: as
+    /// values are in (0, 1], a boundary belongs to the slice below it, and the last slice has no
+    /// excess.
     ///
     /// ```
     /// use gossip_overlay::slicing::Value;

@@ -1,14 +1,22 @@
 //! The list of experiments.
 
 use super::experiment::Experiment;
-use super::experiments::Demers87Table1;
+use super::experiments::{
+    Demers87Table1, Jelasity05Factor, Jelasity06Jk, Jelasity09Tman, Voulgaris05Indegree,
+};
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
 use crate::Failure;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
 pub fn experiments() -> Vec<Box<dyn Experiment>> {
-    vec![Box::new(Demers87Table1)]
+    vec![
+        Box::new(Demers87Table1),
+        Box::new(Jelasity05Factor),
+        Box::new(Voulgaris05Indegree),
+        Box::new(Jelasity09Tman),
+        Box::new(Jelasity06Jk),
+    ]
 }
 
 /// The experiment with this id. [`SelfCheck`] is found, too, but not listed.
