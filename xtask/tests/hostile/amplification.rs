@@ -35,8 +35,8 @@ fn question(layer: usize, number: u32, epochs: (u64, u64)) -> Frame {
             Frame::count(Leg::Request(number, State { epoch: epochs.1, state }))
         }
         5 => {
-            let attribute = Finite::new(if number % 2 == 0 { -1e9 } else { 1e9 }).unwrap();
-            let value = Value::nearest(f64::from(u8::from(number % 2 == 0)));
+            let attribute = Finite::new(if number.is_multiple_of(2) { -1e9 } else { 1e9 }).unwrap();
+            let value = Value::nearest(f64::from(u8::from(number.is_multiple_of(2))));
             Frame::slices(Leg::Request(number, jk::Message::Offer(attribute, value)))
         }
         6 => Frame::news(rumor::Message::Ask(Bounded::new())),
