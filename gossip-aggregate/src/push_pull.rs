@@ -36,6 +36,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZeroU32;
 
 use gossip_core::{
     Configured, Exchange, Local, Pairwise, ParameterError, PeerId, Peers, Protocol, Receipt,
@@ -172,16 +173,27 @@ pub struct State<I, F: Function> {
     function: F,
     /// This epoch's state; none before the first call, and while the epoch is sat out.
     current: Option<F::State>,
-    /// What the last epoch said.
-    last: Option<f64>,
+    /// What the last epoch said; NaN while none has said anything.
+    last: f64,
     epoch: u64,
-    /// The round in which this epoch began here; none before the first call.
-    began: Option<Round>,
-    gamma: Option<u32>,
-    founder: bool,
-    /// Whether a message has told of an epoch.
-    heard: bool,
+    /// The round in which this epoch began here.
+    began: Round,
+    gamma: Option<NonZeroU32>,
+    standing: Standing,
     id: PhantomData<fn() -> I>,
+}
+
+/// How far a node has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Not called yet; takes part from the first call on.
+    Founder,
+    /// Not called yet; sits out the epoch under way.
+    Newcomer,
+    /// Sits out an epoch whose number no message has told yet.
+    Listening,
+    /// Sits out an epoch whose number it knows, or takes part.
+    Informed,
 }
 
 impl<I: PeerId, F: Function> Configured for State<I, F> {
@@ -189,20 +201,16 @@ impl<I: PeerId, F: Function> Configured for State<I, F> {
 
     fn new(config: Config<F>) -> Result<Self, ParameterError> {
         let Config { function, gamma, founder } = config;
-        let rounds = gamma.unwrap_or(1);
-        ParameterError::new("epoch gamma", f64::from(rounds), "rounds", "at least 1")
-            .unless(rounds >= 1)?;
-        let id = PhantomData;
+        ParameterError::new("epoch gamma", 0.0, "rounds", "at least 1").unless(gamma != Some(0))?;
         Ok(Self {
             function,
             current: None,
-            last: None,
+            last: f64::NAN,
             epoch: 0,
-            began: None,
-            gamma,
-            founder,
-            heard: false,
-            id,
+            began: 0,
+            gamma: gamma.and_then(NonZeroU32::new),
+            standing: if founder { Standing::Founder } else { Standing::Newcomer },
+            id: PhantomData,
         })
     }
 }
@@ -216,7 +224,7 @@ impl<I: PeerId, F: Function> State<I, F> {
 
     /// The estimate of the last finished epoch that said something here.
     pub const fn last_estimate(&self) -> Option<f64> {
-        self.last
+        if self.last.is_nan() { None } else { Some(self.last) }
     }
 
     /// The epoch under way.
@@ -242,31 +250,43 @@ impl<I: PeerId, F: Function> State<I, F> {
     /// Starts the first epoch, or the next when this one is over.
     #[inline]
     fn keep_time(&mut self, cx: &mut impl Local<Self>) {
-        let round = cx.round();
-        let Some(began) = self.began else {
-            self.began = Some(round);
-            if self.founder {
-                self.current = Some(self.function.start(None, cx));
-            }
-            return;
-        };
-        if self.gamma.is_some_and(|gamma| round.wrapping_sub(began) >= gamma) {
+        if matches!(self.standing, Standing::Founder | Standing::Newcomer) {
+            self.begin(cx);
+        } else if self.gamma.is_some_and(|gamma| self.spent(cx.round()) >= gamma.get()) {
             self.become_part_of(self.epoch.saturating_add(1), cx);
         }
+    }
+
+    /// The first call.
+    #[cold]
+    fn begin(&mut self, cx: &mut impl Local<Self>) {
+        self.began = cx.round();
+        if self.standing == Standing::Founder {
+            self.current = Some(self.function.start(None, cx));
+            self.standing = Standing::Informed;
+        } else {
+            self.standing = Standing::Listening;
+        }
+    }
+
+    /// Rounds of this epoch spent here.
+    #[inline]
+    const fn spent(&self, round: Round) -> u32 {
+        round.wrapping_sub(self.began)
     }
 
     /// Finishes the epoch under way, and takes part in `epoch`.
     #[cold]
     fn become_part_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
-        let round = cx.round();
-        let spent = round.wrapping_sub(self.began.unwrap_or(round));
-        let enough = self.gamma.is_none_or(|gamma| spent.saturating_mul(2) >= gamma);
+        let spent = self.spent(cx.round()).saturating_mul(2);
+        let enough = self.gamma.is_none_or(|gamma| spent >= gamma.get());
         let estimate = self.running_estimate().filter(|_| enough);
         cx.emit(Finished { epoch: self.epoch, estimate });
-        self.last = estimate.or(self.last);
+        self.last = estimate.unwrap_or(self.last);
         self.current = Some(self.function.start(estimate, cx));
         self.epoch = epoch;
-        self.began = Some(round);
+        self.began = cx.round();
+        self.standing = Standing::Informed;
     }
 
     /// A partner is in `epoch`: jumps there if it is later than ours. Returns whether the partner
@@ -279,14 +299,14 @@ impl<I: PeerId, F: Function> State<I, F> {
             cx.count("epoch too far ahead");
             return false;
         }
-        if self.current.is_none() && !self.heard {
+        if self.standing == Standing::Listening {
             // A joiner hears which epoch it sits out; a later one is the first it takes part in.
             self.epoch = self.epoch.max(epoch);
-            self.began = Some(cx.round());
+            self.began = cx.round();
+            self.standing = Standing::Informed;
         } else if ahead > 0 {
             self.become_part_of(epoch, cx);
         }
-        self.heard = true;
         epoch == self.epoch
     }
 

@@ -1,7 +1,7 @@
 //! Peer sampling against its papers.
 //!
 //! - Voulgaris, Gavidia, van Steen, *CYCLON*, JNSM 13(2), 2005: in-degrees (section 4.3), removal
-//! of   the dead (section 4.4).
+//!   of the dead (section 4.4).
 //! - Jelasity, Voulgaris, Guerraoui, Kermarrec, van Steen, *Gossip-based peer sampling*, ACM TOCS
 //!   25(3), 2007, sections 4 and 5: in-degrees, clustering, paths and healing of Newscast.
 //!

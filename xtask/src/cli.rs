@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{Failure, Stopwatch, bench, ci, repro, soak, test, tidy};
+use crate::{Failure, Stopwatch, bench, ci, demo, repro, soak, test, tidy};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -18,6 +18,8 @@ enum Task {
     Ci,
     /// Every test and doctest of the workspace, in all features
     Test(Forwarded),
+    /// A live cluster on real sockets: it converges, loses a third of its nodes, and repairs itself
+    Demo(demo::Request),
     /// The rules that neither the compiler nor clippy knows
     Tidy,
     /// The papers' experiments: measured beside published. `repro list` shows them
@@ -44,6 +46,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Ci => ci::run(&clock),
         Task::Test(forwarded) => test::run(&forwarded.args, &clock),
+        Task::Demo(request) => demo::run(&request),
         Task::Tidy => tidy::run(),
         Task::Repro(request) => repro::run(&request),
         Task::Bench(forwarded) => bench::run(&forwarded.args, &clock),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ci` | everything a change must pass, step by step; the tests come last |
 //! | `test` | every test and doctest of the workspace |
+//! | `demo` | a live cluster on real sockets: it converges, loses nodes, and repairs itself |
 //! | `tidy` | the rules that neither the compiler nor clippy knows |
 //! | `repro` | the papers' experiments: measured beside published, with a verdict |
 //! | `bench` | the benchmarks |
@@ -15,6 +16,7 @@ mod bench;
 mod ci;
 mod cli;
 mod clock;
+pub mod demo;
 mod failure;
 pub mod repro;
 mod soak;

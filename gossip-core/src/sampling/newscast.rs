@@ -35,14 +35,14 @@
 //! - A node joins through its contact, at a decaying rate until that has answered, and asks it
 //!   again when its view is empty.
 
-use core::hash::{Hash, Hasher};
+use core::hash::Hash;
 use core::time::Duration;
 
 use arrayvec::ArrayVec;
 
 use crate::error::ParameterError;
 use crate::exchange::{Configured, Exchange, Pairwise};
-use crate::id::PeerId;
+use crate::id::{PeerId, fingerprint};
 use crate::message;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Local, Protocol};
@@ -204,31 +204,22 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         let own = if with_own { self.view.as_slice() } else { &[] };
         let (spared, wanted) = unique(me, partner, own, theirs, now);
 
-        let mut merged = Merged { view: ArrayVec::new(), size: self.size(), tied: 1, offered: 0 };
-        let sender = Entry { id: partner, born: now, profile: sender.profile.clone() };
-        merged.view.push(sender);
-        let (mut mine, mut other) = (Bits(spared), Bits(wanted));
-        let (mut at, mut to) = (mine.next(), other.next());
-        loop {
-            let ours = at.map_or(u64::MAX, |at| own[at].age(now).into());
-            let other_age = to.map_or(u64::MAX, |to| theirs[to].age_ms.into());
-            if let Some(from) = at.filter(|_| ours <= other_age) {
-                if !merged.offer(&own[from], now, cx) {
-                    break;
-                }
-                at = mine.next();
-            } else if let Some(from) = to {
-                let News { id, age_ms, profile } = &theirs[from];
-                let born = now.wrapping_sub(*age_ms);
-                if !merged.offer(&Entry { id: *id, born, profile: profile.clone() }, now, cx) {
-                    break;
-                }
-                to = other.next();
-            } else {
-                break;
+        let mut view = ArrayVec::new();
+        view.push(Entry { id: partner, born: now, profile: sender.profile.clone() });
+        let mut freshest = Freshest { own, theirs, spared, wanted, now };
+        view.extend(freshest.by_ref().take(usize::from(self.size) - 1));
+        // Those of the last age that fits draw for its places (Vitter's reservoir).
+        let last = view[view.len() - 1].age(now);
+        let tied = 1 + view[1..].partition_point(|entry| entry.age(now) < last);
+        let places = view.len() - tied;
+        let rivals = freshest.take_while(|entry| places > 0 && entry.age(now) == last);
+        for (drawing, entry) in (places + 1..).zip(rivals) {
+            let place = tied + cx.rng().below(drawing);
+            if place < view.len() {
+                view[place] = entry;
             }
         }
-        self.view = merged.view;
+        self.view = view;
         self.changes = self.changes.wrapping_add(1);
         debug_assert!(self.view.is_sorted_by_key(|entry| entry.age(now)), "sorted by age");
         Some(partner)
@@ -277,89 +268,39 @@ fn unique<I: PeerId, P: Profile>(
     (spared, wanted)
 }
 
-/// The numbers of the bits that are set, in order.
-struct Bits(u64);
-
-impl Bits {
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        let at = self.0.trailing_zeros() as usize;
-        self.0 &= self.0.wrapping_sub(1);
-        (at < MASK).then_some(at)
-    }
+/// The chosen entries of two views, each sorted, freshest first.
+struct Freshest<'a, I: PeerId, P: Profile> {
+    own: &'a [Entry<I, P>],
+    theirs: &'a [News<I, P>],
+    /// Which are still to come, as bits.
+    spared: u64,
+    wanted: u64,
+    now: u32,
 }
 
-/// A view in the making, from entries offered freshest first, after the partner.
-struct Merged<I, const C: usize, P> {
-    view: ArrayVec<Entry<I, P>, C>,
-    size: usize,
-    /// Where the entries of the latest age begin.
-    tied: usize,
-    /// How many of that age were offered.
-    offered: usize,
-}
+impl<I: PeerId, P: Profile> Iterator for Freshest<'_, I, P> {
+    type Item = Entry<I, P>;
 
-impl<I: PeerId, const C: usize, P: Profile> Merged<I, C, P> {
-    /// Takes an entry; or, once it is full, lets those of the last age draw for the places that
-    /// are theirs. Returns whether more can be taken.
     #[inline]
-    fn offer<X: Protocol>(
-        &mut self,
-        entry: &Entry<I, P>,
-        now: u32,
-        cx: &mut impl Local<X>,
-    ) -> bool {
-        let last = &self.view[self.view.len() - 1];
-        let tie = self.view.len() > self.tied && last.age(now) == entry.age(now);
-        if self.view.len() < self.size {
-            if !tie {
-                (self.tied, self.offered) = (self.view.len(), 0);
-            }
-            self.view.push(entry.clone());
-        } else if tie {
-            let place = self.tied + cx.rng().below(self.offered + 1);
-            if place < self.size {
-                self.view[place] = entry.clone();
-            }
-        } else {
-            return false;
+    fn next(&mut self) -> Option<Entry<I, P>> {
+        let mine = self.own.get(self.spared.trailing_zeros() as usize);
+        let other = self.theirs.get(self.wanted.trailing_zeros() as usize);
+        let age = mine.map_or(u64::MAX, |entry| entry.age(self.now).into());
+        if let Some(news) = other.filter(|news| u64::from(news.age_ms) < age) {
+            self.wanted &= self.wanted - 1;
+            let born = self.now.wrapping_sub(news.age_ms);
+            return Some(Entry { id: news.id, born, profile: news.profile.clone() });
         }
-        self.offered += 1;
-        true
+        self.spared &= self.spared.wrapping_sub(1);
+        mine.cloned()
     }
 }
 
 /// Where an id leaves its mark: a word and a bit in it.
 #[inline]
 fn mark<I: Hash>(id: &I) -> (usize, u64) {
-    let mut hasher = Mark(0);
-    id.hash(&mut hasher);
-    let hash = hasher.finish();
+    let hash = fingerprint(id);
     ((hash >> 62) as usize, 1 << ((hash >> 56) % 64))
-}
-
-/// One multiplication a word: marks need to be cheap, not good.
-struct Mark(u64);
-
-impl Hasher for Mark {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-    #[inline]
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Protocol for State<I, C, P> {

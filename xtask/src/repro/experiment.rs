@@ -63,7 +63,8 @@ pub struct Published {
     /// The number.
     pub value: f64,
     /// How far the measured number may be from it, in the same unit. Derived from the standard
-    /// deviation such that a correct implementation fails with probability below 1e-4.
+    /// deviation such that a correct implementation fails with probability below 1e-4 at the
+    /// experiment's default number of trials. With fewer trials, five standard errors are allowed.
     pub tolerance: f64,
     /// Where it stands: paper, table or figure, row.
     pub source: &'static str,

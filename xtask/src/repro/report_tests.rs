@@ -54,7 +54,8 @@ fn json_says_what_was_measured_and_published() {
     assert!(rows[0]["params"].get("cycle").is_none());
     assert_eq!(rows[0]["n"], 4);
     assert_eq!(rows[0]["published"], 0.5);
-    assert_eq!(rows[0]["tolerance"], 0.02);
+    // 0.02, or five standard errors of these few trials.
+    assert!(rows[0]["tolerance"].as_f64().is_some_and(|tolerance| tolerance >= 0.02));
     assert_eq!(rows[0]["source"], "half of the unit interval");
     assert_eq!(rows[0]["pass"], true);
     assert_eq!(rows[3]["params"]["cycle"], 2);

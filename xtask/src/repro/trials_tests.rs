@@ -70,6 +70,18 @@ fn a_verdict_is_within_tolerance_inclusive() {
 }
 
 #[test]
+fn few_trials_are_allowed_five_standard_errors() {
+    let published = Published { value: 1.0, tolerance: 0.5, source: "" };
+    let mut row = super::row(Metric::mean("x", ""), None, &[1.0, 3.0], Some(published));
+    assert_eq!(row.pass(), Some(false)); // 2 is not within 0.5 of 1
+    row.allow_for_few_trials(); // sd is 1.41, the standard error 1
+    assert_eq!(row.pass(), Some(true));
+    let mut single = super::row(Metric::mean("x", ""), None, &[2.0], Some(published));
+    single.allow_for_few_trials();
+    assert_eq!(single.pass(), Some(false));
+}
+
+#[test]
 fn a_panic_names_its_seed_and_how_to_repeat_it() {
     let failure = rows(&SelfCheck, &params(&["mode=panic"]), &plan(3, 2)).expect_err("panics");
     let text = failure.to_string();

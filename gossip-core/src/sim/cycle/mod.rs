@@ -27,13 +27,18 @@
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 
+mod context;
+mod memory;
+
 use core::fmt;
 use core::mem;
 use core::time::Duration;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use self::context::CycleContext;
+use self::memory::{Bits, Slot, prefetch};
 use super::TraceHash;
 use super::events::{EVENTS, Events};
 use super::link::{Link, Perfect, Trip};
@@ -41,7 +46,7 @@ use super::world::{Activation, World};
 use crate::counts::Counts;
 use crate::id::digest;
 use crate::packet::BUDGET;
-use crate::protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
+use crate::protocol::{Layer, Protocol, Receipt, Refusal};
 use crate::random::{Key, Random, Stream};
 use crate::time::{Round, Time};
 use crate::wire::Wire;
@@ -74,16 +79,6 @@ pub struct Simulation<S: Protocol, D = (), L = Perfect> {
     link: L,
 }
 
-/// A node and what the driver knows of it, side by side in memory. Aligned to cache lines, so that
-/// a visit costs no line more than it must.
-#[derive(Debug)]
-#[repr(align(64))]
-struct Slot<S> {
-    state: S,
-    calls: u32,
-    alive: bool,
-}
-
 /// All but the nodes.
 struct Engine<S: Protocol> {
     order: Order,
@@ -96,10 +91,16 @@ struct Engine<S: Protocol> {
     period: Duration,
     /// Every node, in the order of the latest cycle.
     schedule: Vec<u32>,
+    /// Who lives. Apart from the nodes, so that it stays in the cache.
+    alive: Bits,
+    /// Calls of each node that drew random numbers. Stacks count for their layers, and draw none.
+    draws: Vec<u32>,
     /// Messages on their way in this cycle.
-    queue: VecDeque<Envelope<S::Message>>,
+    queue: Vec<Envelope<S::Message>>,
+    /// An empty queue, kept for its memory.
+    empty: Vec<Envelope<S::Message>>,
     /// Messages for the next cycle (synchronous order).
-    later: VecDeque<Envelope<S::Message>>,
+    later: Vec<Envelope<S::Message>>,
     /// Nodes called in the activation under way: their timers are served with it.
     touched: Vec<u32>,
     /// Nodes whose clocks ran ahead of the cycle's start, and by how many microseconds.
@@ -142,8 +143,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         link: L,
     ) -> Self {
         const { assert!(S::Message::MAX_LEN <= BUDGET, "a message does not fit a datagram") };
-        let slot = |state| Slot { state, calls: 0, alive: true };
-        let nodes: Vec<_> = nodes.into_iter().map(slot).collect();
+        let nodes: Vec<_> = nodes.into_iter().map(Slot).collect();
         let engine = Engine {
             order,
             copy: None,
@@ -152,8 +152,11 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             began: Time::ZERO,
             period: PERIOD,
             schedule: (0..nodes.len() as u32).collect(),
-            queue: VecDeque::new(),
-            later: VecDeque::new(),
+            alive: Bits::all(nodes.len()),
+            draws: alloc::vec![0; nodes.len()],
+            queue: Vec::new(),
+            empty: Vec::new(),
+            later: Vec::new(),
             touched: Vec::new(),
             ahead: BTreeMap::new(),
             watches: BTreeMap::new(),
@@ -207,9 +210,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     fn cycle_sequential(&mut self, schedule: &[u32]) {
         for &node in schedule {
             self.begin(node);
-            while let Some(envelope) = self.engine.queue.pop_front() {
-                self.carry(envelope);
-            }
+            self.flow();
             self.serve_timers();
         }
     }
@@ -225,17 +226,11 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             for &node in block {
                 let queued = self.engine.queue.len();
                 self.begin(node);
-                for envelope in self.engine.queue.range(queued..) {
+                for envelope in &self.engine.queue[queued..] {
                     prefetch(&self.nodes[envelope.to as usize]);
                 }
             }
-            while !self.engine.queue.is_empty() {
-                for _ in 0..self.engine.queue.len() {
-                    if let Some(envelope) = self.engine.queue.pop_front() {
-                        self.carry(envelope);
-                    }
-                }
-            }
+            self.flow();
             self.serve_timers();
         }
     }
@@ -249,11 +244,13 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
                 self.answer_from_start(&envelope, &mut before, copy);
             }
         }
-        while let Some(envelope) = self.engine.queue.pop_front() {
-            let asker = envelope.from;
-            for sent in self.collect(|sim| sim.carry(envelope)) {
-                let back = sent.to == asker;
-                if back { &mut self.engine.queue } else { &mut self.engine.later }.push_back(sent);
+        while !self.engine.queue.is_empty() {
+            for envelope in mem::take(&mut self.engine.queue) {
+                let asker = envelope.from;
+                for sent in self.collect(|sim| sim.carry(envelope)) {
+                    let back = sent.to == asker;
+                    if back { &mut self.engine.queue } else { &mut self.engine.later }.push(sent);
+                }
             }
         }
         self.engine.touched.clear();
@@ -268,37 +265,48 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         copy: fn(&S) -> S,
     ) {
         let Envelope { from, to, .. } = *envelope;
-        let Slot { ref state, calls, .. } = self.nodes[to as usize];
+        let (Slot(state), draws) = (&self.nodes[to as usize], self.engine.draws[to as usize]);
         let as_it_was = copy(before.entry(to).or_insert_with(|| copy(state)));
 
         let mut sent = self.collect(|sim| sim.deliver(from, to, envelope.message.clone()));
         sent.retain(|sent| sent.to != from);
         self.engine.later.append(&mut sent);
 
-        let slot = &mut self.nodes[to as usize];
-        let live = mem::replace(&mut slot.state, as_it_was);
-        slot.calls = calls;
+        let live = mem::replace(&mut self.nodes[to as usize].0, as_it_was);
+        self.engine.draws[to as usize] = draws;
         self.engine.muted = true;
         let mut sent = self.collect(|sim| sim.deliver(from, to, envelope.message.clone()));
         self.engine.muted = false;
         sent.retain(|sent| sent.to == from);
         self.engine.queue.append(&mut sent);
-        self.nodes[to as usize].state = live;
+        self.nodes[to as usize].0 = live;
     }
 
     /// What is sent while `act` runs.
-    fn collect(&mut self, act: impl FnOnce(&mut Self)) -> VecDeque<Envelope<S::Message>> {
+    fn collect(&mut self, act: impl FnOnce(&mut Self)) -> Vec<Envelope<S::Message>> {
         let queued = mem::take(&mut self.engine.queue);
         act(self);
         mem::replace(&mut self.engine.queue, queued)
     }
 
+    /// Delivers what is on its way, and what is sent in answer, until nothing is left.
+    #[inline]
+    fn flow(&mut self) {
+        while !self.engine.queue.is_empty() {
+            let empty = mem::take(&mut self.engine.empty);
+            let mut wave = mem::replace(&mut self.engine.queue, empty);
+            for envelope in wave.drain(..) {
+                self.carry(envelope);
+            }
+            self.engine.empty = wave;
+        }
+    }
+
     /// A node's due wakes, then its round.
     #[inline]
     fn begin(&mut self, node: u32) {
-        let slot = &self.nodes[node as usize];
-        if slot.alive {
-            if slot.state.wake_at() <= self.engine.now(node) {
+        if self.engine.alive.has(node) {
+            if self.nodes[node as usize].0.wake_at() <= self.engine.now(node) {
                 self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
             }
             self.call(node, Activation::Round, |state, below, cx| state.on_round(below, cx));
@@ -358,25 +366,23 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         handler: impl FnOnce(&mut S, &D, &mut CycleContext<'_, S>) -> R,
     ) -> R {
         let Self { nodes, engine, world, .. } = self;
-        let slot = &mut nodes[node as usize];
-        let stream = Stream::new(engine.key.with(u64::from(node)), u64::from(slot.calls));
-        slot.calls = slot.calls.wrapping_add(1);
+        let Slot(state) = &mut nodes[node as usize];
         world.enter(node, engine.cycle, why);
         let (now, start) = (engine.now(node), engine.queue.len());
-        let mut cx = CycleContext { node, now, why, stream, start, spare: None, engine };
-        let result = handler(&mut slot.state, world, &mut cx);
+        let mut cx = CycleContext { node, now, why, random: None, start, spare: None, engine };
+        let result = handler(state, world, &mut cx);
         for at in start..cx.engine.queue.len() {
             let to = cx.engine.queue[at].to;
-            if !cx.engine.queue.range(start..at).any(|earlier| earlier.to == to) {
+            if !cx.engine.queue[start..at].iter().any(|earlier| earlier.to == to) {
                 cx.spare = Some(to);
-                slot.state.on_spare(world, to, &mut cx);
+                state.on_spare(world, to, &mut cx);
             }
         }
         // Its timers are served with this activation, if it has any.
-        if slot.state.wake_at() != Time::NEVER {
+        if state.wake_at() != Time::NEVER {
             engine.touched.push(node);
         }
-        world.leave(node, &slot.state);
+        world.leave(node, state);
         result
     }
 
@@ -385,7 +391,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     fn serve_timers(&mut self) {
         let end = self.engine.began + self.engine.period;
         for _ in 0..WAKES {
-            let due = |&node: &u32| (self.nodes[node as usize].state.wake_at(), node);
+            let due = |&node: &u32| (self.nodes[node as usize].0.wake_at(), node);
             let next = self.engine.touched.iter().map(due).min();
             let Some((at, node)) = next.filter(|next| next.0 < end) else {
                 return self.engine.touched.clear();
@@ -394,9 +400,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             let clock = self.engine.ahead.entry(node).or_default();
             *clock = ahead.max(*clock);
             self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
-            while let Some(envelope) = self.engine.queue.pop_front() {
-                self.carry(envelope);
-            }
+            self.flow();
         }
         self.engine.counts.add("driver", "wakes cut short");
         self.engine.touched.clear();
@@ -432,7 +436,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         if !self.is_alive(node) {
             return false;
         }
-        self.nodes[node as usize].alive = false;
+        self.engine.alive.clear(node);
         self.world.died(node);
         for watcher in self.engine.watches.remove(&node).unwrap_or_default() {
             if self.is_alive(watcher) {
@@ -448,7 +452,9 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     /// A new node joins; returns its number.
     pub fn join(&mut self, state: S) -> u32 {
         let node = self.nodes.len() as u32;
-        self.nodes.push(Slot { state, calls: 0, alive: true });
+        self.nodes.push(Slot(state));
+        self.engine.alive.push();
+        self.engine.draws.push(0);
         self.engine.schedule.push(node);
         node
     }
@@ -458,9 +464,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         if self.engine.order == Order::Synchronous {
             self.engine.later.append(&mut self.engine.queue);
         }
-        while let Some(envelope) = self.engine.queue.pop_front() {
-            self.carry(envelope);
-        }
+        self.flow();
         self.engine.touched.clear();
     }
 }
@@ -479,28 +483,28 @@ impl<S: Protocol<Id = u32>, D, L> Simulation<S, D, L> {
     /// Whether `node` exists and lives.
     #[inline]
     pub fn is_alive(&self, node: u32) -> bool {
-        self.nodes.get(node as usize).is_some_and(|slot| slot.alive)
+        self.engine.alive.has(node)
     }
 
     /// The state of a live node.
     pub fn node(&self, node: u32) -> Option<&S> {
-        self.nodes.get(node as usize).filter(|slot| slot.alive).map(|slot| &slot.state)
+        self.nodes.get(node as usize).filter(|_| self.is_alive(node)).map(|slot| &slot.0)
     }
 
     /// The state of a live node, to prepare it or to change its input.
     pub fn node_mut(&mut self, node: u32) -> Option<&mut S> {
-        let slot = self.nodes.get_mut(node as usize).filter(|slot| slot.alive)?;
-        Some(&mut slot.state)
+        let alive = self.is_alive(node);
+        self.nodes.get_mut(node as usize).filter(|_| alive).map(|slot| &mut slot.0)
     }
 
     /// Every live node's number and state.
     pub fn nodes(&self) -> impl Iterator<Item = (u32, &S)> {
-        (0..).zip(&self.nodes).filter(|(_, slot)| slot.alive).map(|(at, slot)| (at, &slot.state))
+        (0..).zip(&self.nodes).filter(|&(at, _)| self.is_alive(at)).map(|(at, slot)| (at, &slot.0))
     }
 
     /// How many nodes live.
     pub fn live(&self) -> usize {
-        self.nodes.iter().filter(|slot| slot.alive).count()
+        self.nodes().count()
     }
 
     /// What the nodes have told their owners.
@@ -536,7 +540,7 @@ impl<S: Protocol<Id = u32>, D, L> Simulation<S, D, L> {
     /// Bytes the driver and the node take in memory for each node, beside what states hold on the
     /// heap.
     pub const fn bytes_per_node(&self) -> usize {
-        mem::size_of::<Slot<S>>() + mem::size_of::<u32>()
+        mem::size_of::<Slot<S>>() + 2 * mem::size_of::<u32>()
     }
 }
 
@@ -570,115 +574,3 @@ impl<S: Protocol<Id = u32>> Engine<S> {
 /// Names of the driver's own randomness; nodes are numbered below 2^32.
 const SHUFFLE: u64 = 1 << 32;
 const LINK: u64 = 2 << 32;
-
-/// The context of one call.
-struct CycleContext<'a, S: Protocol> {
-    node: u32,
-    now: Time,
-    why: Activation,
-    stream: Stream,
-    /// Where this call's messages begin in the queue.
-    start: usize,
-    /// Whose datagram's room is on offer, if it is.
-    spare: Option<u32>,
-    engine: &'a mut Engine<S>,
-}
-
-impl<S: Protocol<Id = u32>> Local<S> for CycleContext<'_, S> {
-    #[inline]
-    fn me(&self) -> u32 {
-        self.node
-    }
-    #[inline]
-    fn now(&self) -> Time {
-        self.now
-    }
-    #[inline]
-    fn wall(&self) -> u64 {
-        self.now.as_micros()
-    }
-    #[inline]
-    fn round(&self) -> Round {
-        self.engine.cycle
-    }
-    #[inline]
-    fn rng(&mut self) -> &mut Random {
-        self.stream.random()
-    }
-    #[inline]
-    fn key(&self) -> Key {
-        self.stream.key()
-    }
-    #[inline]
-    fn emit(&mut self, event: S::Event) {
-        if !self.engine.muted {
-            self.engine.events.push(self.node, event);
-        }
-    }
-    fn tally(&mut self, layer: &'static str, cause: &'static str) {
-        if !self.engine.muted {
-            self.engine.counts.add(layer, cause);
-        }
-    }
-}
-
-impl<S: Protocol<Id = u32>> CycleContext<'_, S> {
-    #[cold]
-    fn fits_in_spare(&self, to: u32, message: &S::Message) -> bool {
-        self.spare == Some(to) && message.encoded_len() <= self.room(to)
-    }
-}
-
-impl<S: Protocol<Id = u32>> Context<S> for CycleContext<'_, S> {
-    #[inline]
-    fn send(&mut self, to: u32, message: S::Message) {
-        if self.spare.is_some() && !self.fits_in_spare(to, &message) {
-            return self.tally("driver", "no spare room");
-        }
-        let opening = self.why == Activation::Round;
-        let from = self.node;
-        self.engine.queue.push_back(Envelope { from, to, opening, message });
-    }
-
-    fn room(&self, to: u32) -> usize {
-        let sent = self.engine.queue.range(self.start..).filter(|sent| sent.to == to);
-        let used: usize = sent.map(|sent| sent.message.encoded_len()).sum();
-        BUDGET.saturating_sub(used)
-    }
-
-    fn watch(&mut self, peer: u32, on: bool) {
-        let watchers = self.engine.watches.entry(peer).or_default();
-        watchers.retain(|&watcher| watcher != self.node);
-        if on {
-            watchers.push(self.node);
-        }
-    }
-}
-
-/// Asks the processor for a node's memory, so that the misses of a block overlap.
-#[inline]
-#[cfg_attr(
-    target_arch = "x86_64",
-    expect(
-        unsafe_code,
-        reason = "a prefetch reads nothing: any address is allowed. Averaging over a fixed view at \
-                  N = 10^6 takes a third of the time with it; its test is \
-                  `blocked_is_sequential_in_blocks_of_one`"
-    )
-)]
-fn prefetch<T>(what: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let start = core::ptr::from_ref(what).cast::<i8>();
-        for line in (0..mem::size_of::<T>()).step_by(64).take(LINES) {
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line)) }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = what;
-}
-
-/// Cache lines of a node fetched ahead: beyond this, a block no longer fits the first-level cache.
-#[cfg(target_arch = "x86_64")]
-const LINES: usize = 8;
