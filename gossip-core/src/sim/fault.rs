@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::event::Simulation;
+use super::event::{Simulation, Status};
 use super::link::{Latency, Network};
 use crate::error::ParameterError;
 use crate::protocol::Layer;
@@ -19,13 +19,13 @@ use crate::protocol::Layer;
 pub enum Fault {
     /// The first node is told of the second.
     Contact(u32, u32),
-    /// A new node joins.
+    /// A new node joins, and is told of the first that is alive.
     Join,
     /// The node says good-bye and goes.
     Leave(u32),
     /// The node dies without notice.
     Crash(u32),
-    /// The crashed node starts anew, without its state.
+    /// The crashed node starts anew, without its state, and is told of the first that is alive.
     Restart(u32),
     /// The crashed node starts again with the state it had.
     Revive(u32),
@@ -68,10 +68,17 @@ impl Fault {
     {
         match *self {
             Self::Contact(node, peer) => sim.contact(node, peer),
-            Self::Join => drop(sim.join()?),
+            Self::Join => {
+                let node = sim.join()?;
+                introduce(sim, node);
+            }
             Self::Leave(node) => drop(sim.leave(node)),
             Self::Crash(node) => drop(sim.crash(node)),
-            Self::Restart(node) => drop(sim.restart(node)?),
+            Self::Restart(node) => {
+                if sim.restart(node)? {
+                    introduce(sim, node);
+                }
+            }
             Self::Revive(node) => drop(sim.revive(node)),
             Self::Pause(node) => drop(sim.pause(node)),
             Self::Resume(node) => drop(sim.resume(node)),
@@ -89,6 +96,15 @@ impl Fault {
             Self::Latency(latency) => sim.link_mut().set_latency(latency),
         }
         Ok(())
+    }
+}
+
+/// Tells a node that starts of the first other one that runs, as its list of seeds would.
+fn introduce<S: Layer<(), Id = u32>>(sim: &mut Simulation<S, Network>, node: u32) {
+    let runs = |&(at, _): &(u32, &S)| at != node && sim.status(at) == Some(Status::Alive);
+    let seed = sim.nodes().find(runs).map(|(at, _)| at);
+    if let Some(seed) = seed {
+        sim.contact(node, seed);
     }
 }
 

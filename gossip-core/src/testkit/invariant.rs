@@ -25,6 +25,23 @@ impl fmt::Display for Violation {
 
 impl core::error::Error for Violation {}
 
+impl Violation {
+    /// `Ok` if `holds`; otherwise the violation that `what` describes.
+    ///
+    /// ```
+    /// use gossip_core::testkit::Violation;
+    ///
+    /// assert_eq!(Violation::unless(false, || "7 of 8".into()), Err(Violation("7 of 8".into())));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If it does not hold.
+    pub fn unless(holds: bool, what: impl FnOnce() -> String) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self(what())) }
+    }
+}
+
 /// Something that must hold.
 pub trait Invariant<S: Protocol<Id = u32>> {
     /// Looks at the simulation as it is now.
@@ -42,6 +59,15 @@ pub trait Invariant<S: Protocol<Id = u32>> {
     ///
     /// Says what must not have been told.
     fn hear(&mut self, _node: u32, _event: &S::Event) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    /// Looks once more when the trial is over: what must hold in the end, such as agreement.
+    ///
+    /// # Errors
+    ///
+    /// Says what does not hold, and where.
+    fn end(&mut self, _sim: &Simulation<S>) -> Result<(), Violation> {
         Ok(())
     }
 }
@@ -102,33 +128,75 @@ pub fn check_views(me: u32, view: &impl Peers<Id = u32>, most: usize) -> Result<
     Err(Violation(format!("the view of node {me} {wrong} (bound {most}): {peers:?}")))
 }
 
-/// A sum over all nodes never changes by more than a tolerance: mass in averaging. Holds only
-/// where no message is lost and nobody crashes.
+/// A sum over all nodes stays what it is: mass in averaging. Holds only where no message is lost
+/// or late, and nobody crashes, joins or leaves.
+///
+/// While a reply travels its sender has changed and its receiver has not, so the sum is only looked
+/// at when no node is [busy](Self::unless_busy).
 pub struct Mass<S, F> {
     expected: f64,
     tolerance: f64,
     of_node: F,
-    stack: PhantomData<fn(&S)>,
+    busy: fn(&S) -> bool,
+    looks: u32,
 }
 
 impl<S, F: Fn(&S) -> f64> Mass<S, F> {
-    /// The sum of `of_node` over all nodes stays `expected`, to `tolerance` of the larger of 1 and
-    /// its size.
+    /// The sum of `of_node` over all nodes is `expected`, to `tolerance` of the larger of 1 and its
+    /// size.
     pub const fn new(expected: f64, tolerance: f64, of_node: F) -> Self {
-        Self { expected, tolerance, of_node, stack: PhantomData }
+        Self { expected, tolerance, of_node, busy: |_| false, looks: 0 }
+    }
+
+    /// Does not look while any node is `busy`, such as
+    /// [waiting](crate::Pairwise::is_waiting) for a reply. A trial in which some node always is
+    /// has shown nothing, and fails.
+    pub const fn unless_busy(mut self, busy: fn(&S) -> bool) -> Self {
+        self.busy = busy;
+        self
     }
 }
 
 impl<S: Protocol<Id = u32>, F: Fn(&S) -> f64> Invariant<S> for Mass<S, F> {
     fn check(&mut self, sim: &Simulation<S>) -> Result<(), Violation> {
-        let sum: f64 = sim.nodes().map(|(_, state)| (self.of_node)(state)).sum();
-        let drift = (sum - self.expected).abs() / self.expected.abs().max(1.0);
-        if drift <= self.tolerance {
+        if sim.nodes().any(|(_, state)| (self.busy)(state)) {
             return Ok(());
         }
+        self.looks += 1;
+        let sum: f64 = sim.nodes().map(|(_, state)| (self.of_node)(state)).sum();
+        let drift = (sum - self.expected).abs() / self.expected.abs().max(1.0);
         let Self { expected, tolerance, .. } = self;
-        let what = format!("mass is {sum}, not {expected}: drift {drift:e} above {tolerance:e}");
-        Err(Violation(what))
+        let what = || format!("mass is {sum}, not {expected}: drift {drift:e} above {tolerance:e}");
+        Violation::unless(drift <= *tolerance, what)
+    }
+
+    fn end(&mut self, _: &Simulation<S>) -> Result<(), Violation> {
+        let what = "some node was busy at every look, so mass was never checked: look longer";
+        Violation::unless(self.looks > 0, || what.into())
+    }
+}
+
+/// Something holds once the trial is over: all agree, all have heard. See
+/// [`Trial::healing`](super::Trial::healing).
+pub struct Finally<S, F> {
+    holds: F,
+    stack: PhantomData<fn(&S)>,
+}
+
+impl<S: Protocol<Id = u32>, F: FnMut(&Simulation<S>) -> Result<(), Violation>> Finally<S, F> {
+    /// `holds` says what does not.
+    pub const fn new(holds: F) -> Self {
+        Self { holds, stack: PhantomData }
+    }
+}
+
+impl<S, F> Invariant<S> for Finally<S, F>
+where
+    S: Protocol<Id = u32>,
+    F: FnMut(&Simulation<S>) -> Result<(), Violation>,
+{
+    fn end(&mut self, sim: &Simulation<S>) -> Result<(), Violation> {
+        (self.holds)(sim)
     }
 }
 
@@ -249,10 +317,11 @@ macro_rules! opaque_debug {
 opaque_debug! {
     [S, P, F] "SoundViews" SoundViews<S, P, F>;
     [S, F] "Mass" Mass<S, F>;
+    [S, F] "Finally" Finally<S, F>;
     [S: Protocol, K, F] "DeliveredOnce" DeliveredOnce<S, K, F>;
     [S: Protocol, F] "NoPhantoms" NoPhantoms<S, F>;
     [S, F] "Bounds" Bounds<S, F>;
 }
 
 /// Invariants of a trial.
-pub(crate) type Invariants<S> = Vec<Box<dyn Invariant<S>>>;
+pub type Invariants<S> = Vec<Box<dyn Invariant<S>>>;

@@ -2,9 +2,9 @@
 //! invariants that must hold under them.
 //!
 //! A [`Trial`] says how nodes are made and what may happen to them; [`Invariant`]s say what must
-//! hold at every moment. [`Trial::check`] draws schedules, plays each in the event simulator, and
-//! when an invariant breaks, shrinks the schedule and prints it as a script that
-//! [`sim::script`](crate::sim::script) replays.
+//! hold at every moment, and in the end. [`Trial::check`] draws schedules, plays each in the event
+//! simulator, and when an invariant breaks, shrinks the schedule and prints it as a script that
+//! [`sim::script`](crate::sim::script) replays, with the [`Trial::player`].
 //!
 //! ```
 //! use gossip_core::sampling::Cyclon;
@@ -25,7 +25,8 @@ mod trial;
 
 pub use golden::check_golden;
 pub use invariant::{
-    Bounds, DeliveredOnce, Invariant, Mass, NoPhantoms, SoundViews, Violation, check_views,
+    Bounds, DeliveredOnce, Finally, Invariant, Invariants, Mass, NoPhantoms, SoundViews, Violation,
+    check_views,
 };
 pub use schedule::{Kinds, schedules};
 pub use trial::{Failure, Trial};

@@ -5,3 +5,4 @@ mod hostile;
 mod laws;
 mod pair;
 mod spread;
+mod trials;

@@ -11,16 +11,22 @@ pub const CORE_PACKAGES_MAX: usize = 16;
 
 /// Asks cargo for the graph and applies every rule of this module.
 pub fn check() -> Result<Vec<Violation>, Failure> {
-    let mut found = direction(&metadata()?);
-    found.extend(budget("gossip-core", &tree("gossip-core", &[])?, CORE_PACKAGES_MAX));
+    let metadata = metadata()?;
+    let mut found = direction(&metadata);
+    found.extend(examples(&metadata, |path| std::fs::read_to_string(path).unwrap_or_default()));
+    let core = tree("gossip-core", "normal", &[])?;
+    found.extend(budget("gossip-core", &core, CORE_PACKAGES_MAX));
     for name in PROTOCOL_CRATES {
-        found.extend(no_tokio(name, &tree(name, &["--all-features"])?));
+        // Its tests and examples, too, and on every platform.
+        let edges = "normal,build,dev";
+        let tree = tree(name, edges, &["--all-features", "--target", "all"])?;
+        found.extend(no_tokio(name, &tree));
     }
     Ok(found)
 }
 
-fn tree(package: &str, more: &[&str]) -> Result<String, Failure> {
-    let args = ["tree", "--package", package, "--edges", "normal", "--prefix", "none"];
+fn tree(package: &str, edges: &str, more: &[&str]) -> Result<String, Failure> {
+    let args = ["tree", "--package", package, "--edges", edges, "--prefix", "none"];
     more.iter().fold(Cargo::new(args), |cargo, arg| cargo.arg(*arg)).read()
 }
 
@@ -48,7 +54,8 @@ pub fn budget(package: &str, tree: &str, limit: usize) -> Vec<Violation> {
     vec![at_manifest(package, message)]
 }
 
-/// A protocol crate does no input or output: there is no tokio in its tree in any feature.
+/// A protocol crate does no input or output: there is no tokio in its tree in any feature, nor in
+/// what its tests need.
 pub fn no_tokio(package: &str, tree: &str) -> Vec<Violation> {
     let is_tokio = |name: &String| name.starts_with("tokio ") || name.starts_with("tokio-");
     let message = |name: &str| {
@@ -100,10 +107,74 @@ pub fn direction(metadata: &Value) -> Vec<Violation> {
     found
 }
 
+/// Each style crate has an example that uses nothing but itself and the core, to show that it can
+/// be picked alone. `read` gives the text of a file.
+pub fn examples(metadata: &Value, read: impl Fn(&str) -> String) -> Vec<Violation> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let mut found = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        if !STYLE_CRATES.contains(&name) {
+            continue;
+        }
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let others: Vec<String> = dependencies
+            .filter_map(|d| d["name"].as_str())
+            .filter(|other| !["gossip-core", name].contains(other))
+            .map(|other| other.replace('-', "_"))
+            .collect();
+        let targets = package["targets"].as_array().into_iter().flatten();
+        let is_example = |target: &&Value| {
+            target["kind"].as_array().is_some_and(|k| k.contains(&"example".into()))
+        };
+        let alone = |target: &Value| {
+            let text = read(target["src_path"].as_str().unwrap_or_default());
+            !others.iter().any(|other| uses(&text, other))
+        };
+        if !targets.filter(is_example).any(alone) {
+            let message =
+                "no example that uses it and gossip-core only, every style crate has one: \
+                           show how it is picked alone"
+                    .to_owned();
+            found.push(at_manifest(name, message));
+        }
+    }
+    found
+}
+
+/// Whether a source names the crate `other` in a path.
+fn uses(text: &str, other: &str) -> bool {
+    let path = format!("{other}::");
+    let starts =
+        |at: usize| text[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
+    text.match_indices(&path).any(|(at, _)| starts(at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_style_crate_without_an_example_of_its_own_is_found() {
+        let package = |src: &str| {
+            let targets = json!([{"kind": ["lib"], "src_path": "alone"},
+                                 {"kind": ["example"], "src_path": src}]);
+            let dependencies = json!([{"name": "gossip-core"}, {"name": "well-kept"}]);
+            let package =
+                json!({"name": "gossip-dissem", "dependencies": dependencies, "targets": targets});
+            json!({"packages": [package]})
+        };
+        let read = |path: &str| match path {
+            "alone" => "use gossip_core::stack; use gossip_dissem::rumor; kept::f()".to_owned(),
+            _ => "use gossip_core::stack; use well_kept::f;".to_owned(),
+        };
+        assert_eq!(examples(&package("alone"), read), []);
+        assert_eq!(examples(&package("helped"), read).len(), 1);
+        let none = json!({"packages": [{"name": "gossip-dissem", "dependencies": [],
+                                        "targets": [{"kind": ["lib"], "src_path": "alone"}]}]});
+        assert_eq!(examples(&none, read).len(), 1);
+    }
 
     #[test]
     fn the_budget_counts_each_package_once() {

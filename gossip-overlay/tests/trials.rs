@@ -1,0 +1,106 @@
+//! Overlays under schedules of faults.
+
+use std::time::Duration;
+
+use gossip_core::sampling::{Cyclon, cyclon};
+use gossip_core::sim::event::Simulation;
+use gossip_core::testkit::{Bounds, Finally, Invariants, Kinds, SoundViews, Trial, Violation};
+use gossip_core::{PeerId, stack};
+use gossip_overlay::slicing::{Jk, Profile, Value, jk};
+use gossip_overlay::{RingRank, TMan, ring, tman};
+
+stack! {
+    /// A ring and slices over Cyclon.
+    #[derive(Clone, Debug)]
+    struct Node<I: PeerId> {
+        #[uses(slices)]
+        peers: Cyclon<I, 8, Profile>,
+        #[uses(peers)]
+        ring: TMan<I, RingRank, 10>,
+        #[uses(peers)]
+        slices: Jk<I>,
+    }
+}
+
+const NODES: u32 = 12;
+const MOST: usize = 16;
+
+fn node(at: u32, patience: Duration) -> Node<u32> {
+    let ring = tman::Config::new(RingRank::hashed()).limit(MOST).degree(6);
+    let slices = jk::Config { attribute: f64::from(at * 7 % NODES), slices: 3 };
+    Node::new(
+        Cyclon::new(cyclon::Config::default()).unwrap().patience(patience).unwrap(),
+        TMan::new(ring).unwrap().patience(patience).unwrap(),
+        Jk::new(slices).unwrap().patience(patience).unwrap(),
+    )
+}
+
+fn trial(patience: Duration) -> Trial<Node<u32>> {
+    let (span, rest) = (Duration::from_secs(20), Duration::from_secs(40));
+    let trial = Trial::new(NODES, move |at| node(at, patience)).cases(48);
+    trial.schedule(20, span, rest).healing()
+}
+
+fn is_sound() -> Invariants<Node<u32>> {
+    vec![
+        Box::new(SoundViews::new(6, |node: &Node<u32>| &node.ring)),
+        Box::new(Bounds::new("view of the ring", MOST, |node: &Node<u32>| node.ring.view().len())),
+        Box::new(Bounds::new("slice", 2, |node: &Node<u32>| {
+            node.slices.slice().unwrap_or_default() as usize
+        })),
+    ]
+}
+
+#[test]
+fn views_are_sound_under_every_fault() {
+    trial(gossip_core::exchange::PATIENCE).check(is_sound);
+}
+
+/// T-Man 2009, section 3, and our expiry: after faults of links, pauses and departures, within two
+/// lifetimes of 20 rounds, every node has its true neighbours.
+#[test]
+fn the_ring_closes_again() {
+    let closed = |sim: &Simulation<Node<u32>>| {
+        let missing = ring::missing_links(sim.nodes().map(|(at, node)| (at, &*node.ring)));
+        Violation::unless(missing == 0, || format!("{missing} links of the ring are missing"))
+    };
+    let kinds = Kinds::LOSS | Kinds::DUPLICATION | Kinds::DELAY | Kinds::PAUSES | Kinds::CHURN;
+    trial(gossip_core::exchange::PATIENCE).faults(kinds).check(|| {
+        let mut all = is_sound();
+        all.push(Box::new(Finally::new(closed)));
+        all
+    });
+}
+
+/// The values of all nodes, sorted, as they were when all had drawn; looked at while no swap is
+/// under way.
+fn values_stay() -> Invariants<Node<u32>> {
+    let mut drawn: Option<Vec<Value>> = None;
+    let check = move |sim: &Simulation<Node<u32>>| {
+        if sim.nodes().any(|(_, node)| node.slices.is_waiting()) {
+            return Ok(());
+        }
+        let values: Option<Vec<Value>> = sim.nodes().map(|(_, node)| node.slices.value()).collect();
+        let Some(mut values) = values else { return Ok(()) };
+        values.sort_unstable();
+        let before = drawn.get_or_insert_with(|| values.clone());
+        Violation::unless(*before == values, || format!("values were {before:?}, are {values:?}"))
+    };
+    vec![Box::new(check)]
+}
+
+/// JK, section 3: swaps move values and make none, while no reply is lost or late. Round trips are
+/// below 100 ms under duplication, and below 5 s under delay.
+#[test]
+fn values_are_conserved_without_loss() {
+    trial(gossip_core::exchange::PATIENCE).faults(Kinds::DUPLICATION).check(values_stay);
+    trial(Duration::from_secs(6)).faults(Kinds::DELAY).check(values_stay);
+}
+
+/// The control: with loss a value is there twice, as the module page says.
+#[test]
+fn values_are_not_conserved_under_loss() {
+    let failure = trial(gossip_core::exchange::PATIENCE).faults(Kinds::LOSS).search(values_stay);
+    let failure = failure.unwrap_err();
+    assert!((1..=2).contains(&failure.schedule.0.len()), "{failure}");
+}
