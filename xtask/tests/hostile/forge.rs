@@ -11,6 +11,7 @@ use gossip_entropy::message::{LIST, Line, List, Message, Node as Digest, Update}
 use gossip_entropy::page::{PAGE, Page};
 use gossip_entropy::stamp::Stamp;
 use gossip_overlay::slicing::{Profile, Value, jk};
+use gossip_overlay::tman;
 
 use crate::stack::{Frame, NODES, Node, VIEW, datagram, header};
 
@@ -219,11 +220,8 @@ pub(crate) fn lie(
             Frame::recent(leg(reply, views, random))
         }
         2 => {
-            let known = |random: &mut Random| Descriptor {
-                id: id(me, random),
-                age: edge(random) as u16,
-                profile: (),
-            };
+            let known =
+                |random: &mut Random| tman::News { id: id(me, random), age: edge(random) as u16 };
             let known = list::<_, 20>(random, known);
             Frame::ring(leg(reply, known, random))
         }
