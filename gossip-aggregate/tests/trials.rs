@@ -59,8 +59,8 @@ fn mass_stays_under_duplication() {
     trial.faults(Kinds::DUPLICATION).check(is_conserved);
 }
 
-/// Latencies up to half a second, of which a message held back takes up to five: a round trip of 5 s
-/// at most, and a patience of 6.
+/// Latencies up to half a second, of which a message held back takes up to five: a round trip of
+/// 5 s at most, and a patience of 6.
 #[test]
 fn mass_stays_under_delay_and_reordering_within_the_patience() {
     let trial = Trial::new(NODES, |at| node(at, Duration::from_secs(6), 20)).cases(64);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gossip_core::sampling::{Cyclon, Newscast};
+use gossip_core::sampling::{Cyclon, Newscast, cyclon, newscast};
 use gossip_core::sim::event::{Simulation, Status};
 use gossip_core::sim::fault::Fault;
 use gossip_core::sim::observe::{Graph, neighbours};
@@ -43,14 +43,14 @@ where
 
 #[test]
 fn cyclon_stays_sound_and_becomes_whole_again() {
-    let node = Cyclon::<u32, VIEW>::new(Default::default()).unwrap();
+    let node = Cyclon::<u32, VIEW>::new(cyclon::Config::default()).unwrap();
     let kinds = Kinds::LOSS | Kinds::DUPLICATION | Kinds::DELAY | Kinds::PAUSES | Kinds::CHURN;
     trial(move |_| node.clone()).faults(kinds).check(invariants);
 }
 
 #[test]
 fn newscast_stays_sound_and_becomes_whole_again() {
-    let node = Newscast::<u32, VIEW>::new(Default::default()).unwrap();
+    let node = Newscast::<u32, VIEW>::new(newscast::Config::default()).unwrap();
     let kinds = Kinds::LOSS | Kinds::DUPLICATION | Kinds::DELAY | Kinds::PAUSES | Kinds::CHURN;
     trial(move |_| node.clone()).faults(kinds).check(invariants);
 }
@@ -59,10 +59,10 @@ fn newscast_stays_sound_and_becomes_whole_again() {
 /// stay sound.
 #[test]
 fn views_are_sound_under_every_fault() {
-    let cyclon = Cyclon::<u32, VIEW>::new(Default::default()).unwrap();
+    let cyclon = Cyclon::<u32, VIEW>::new(cyclon::Config::default()).unwrap();
     trial(move |_| cyclon.clone())
         .check(|| vec![Box::new(SoundViews::new(VIEW, |node: &Cyclon<u32, VIEW>| node))]);
-    let newscast = Newscast::<u32, VIEW>::new(Default::default()).unwrap();
+    let newscast = Newscast::<u32, VIEW>::new(newscast::Config::default()).unwrap();
     trial(move |_| newscast.clone())
         .check(|| vec![Box::new(SoundViews::new(VIEW, |node: &Newscast<u32, VIEW>| node))]);
 }

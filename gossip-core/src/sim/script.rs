@@ -450,6 +450,7 @@ fn decode_hex<C: Wire>(digits: &str) -> Option<C> {
 }
 
 /// What [`decode_hex`] reads, as a word of a script.
+#[cfg(feature = "testkit")]
 pub(crate) fn encode_hex(value: &impl Wire) -> String {
     let mut bytes = Vec::new();
     value.encode(&mut bytes);

@@ -85,8 +85,8 @@ fn sensor() -> Result<Node<Sensor<u32>>, ParameterError> {
     Node::new(1, stack, Config::default())
 }
 
-/// Runs some rounds of a stack of all protocol crates, feeds it some bytes as a datagram, and returns
-/// how many datagrams it sent: so that all of it is really linked.
+/// Runs some rounds of a stack of all protocol crates, feeds it some bytes as a datagram, and
+/// returns how many datagrams it sent: so that all of it is really linked.
 #[expect(unsafe_code, reason = "without a fixed name nothing of a static library is kept")]
 #[unsafe(no_mangle)]
 pub extern "C" fn gossip_no_std_probe(seed: u32) -> u32 {

@@ -93,8 +93,8 @@ fn ask(sim: &mut Simulation<Node>, from: u32, layer: usize, copies: u32) -> (u64
 }
 
 /// By layer: the most bytes out per byte in, of a lone question in its datagram and of a datagram
-/// full of them, from the longest answers: 8 descriptors of 22 bytes, 12 of 10, 20 of 8; 24 shares of
-/// 13; one number; a batch of 32 rumors of 512 bytes; 32 full datagrams of entries. Rumors and
+/// full of them, from the longest answers: 8 descriptors of 22 bytes, 12 of 10, 20 of 8; 24 shares
+/// of 13; one number; a batch of 32 rumors of 512 bytes; 32 full datagrams of entries. Rumors and
 /// entries are sent once a round and asker, so a full datagram gets no more of them than a lone
 /// question, and at most 16 and 8 askers a round are answered at all.
 const MOST: [(f64, f64); 8] = [
