@@ -169,7 +169,7 @@ impl<'a> Run<'a> {
             let now = self.cluster.clock.elapsed();
             for (reached, holds) in reached.iter_mut().zip(goals(self)) {
                 if reached.is_none() && holds {
-                    *reached = Some(now - started);
+                    *reached = Some(now.saturating_sub(started));
                 }
             }
             let over = reached.iter().all(Option::is_some) || now >= end;

@@ -59,8 +59,8 @@ impl Snapshot {
     fn line(&self) -> String {
         let Self { views, ring, living, replicas, traffic, heard, .. } = self;
         format!(
-            "{:5.1} s  {:8}  views {:.1}/{}  ring {}/{}  {}  {}  rumors {}/{}  digests {}/{living}  \
-             {:.1} kB/s  {:.1} frames/datagram",
+            "{:5.1} s  {:8}  views {:.1}/{}  ring {}/{}  {}  {}  rumors {}/{}  \
+             digests {}/{living}  {:.1} kB/s  {:.1} frames/datagram",
             self.at.as_secs_f64(),
             self.phase,
             views.mean,
