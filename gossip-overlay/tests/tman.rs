@@ -227,8 +227,8 @@ fn a_ring_over_cyclon_forms_from_one_contact_and_heals() {
 }
 
 /// The same in real time, where each node's rounds have a phase of their own, and news changes
-/// hands several times between two of them: aged in whole rounds, news of the dead would stay young for
-/// ever. 200 runs at N = 32: whole after 17 to 24 rounds, 20 in most.
+/// hands several times between two of them: aged in whole rounds, news of the dead would stay young
+/// for ever. 200 runs at N = 32: whole after 17 to 24 rounds, 20 in most.
 #[test]
 fn in_real_time_the_dead_are_forgotten_as_well() {
     for (n, seed) in [(5, 1), (32, 1), (32, 2), (32, 3), (256, 1)] {
