@@ -26,8 +26,8 @@
 //!   overlap and double no link.
 //! - Ages are kept as the round of birth, so a round writes nothing. They count the holder's own
 //!   shuffles, as the paper's do: the same whether the news came before or after its round.
-//! - A node joins by shuffling with its contact, at a decaying rate until that has answered, and
-//!   asks it again when its view is empty; the paper's random walks are not done.
+//! - A node joins by shuffling with its contact, and does so again at a decaying rate and when its
+//!   view is empty; the paper's random walks are not done.
 
 use core::ops::Range;
 
@@ -235,8 +235,7 @@ where
         Some(reply)
     }
 
-    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
-        self.contact.hear(from);
+    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
         let (partner, others) = self.settle();
         let before = self.view.len();
         self.insert(reply, 0..others, cx);
