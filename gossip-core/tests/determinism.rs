@@ -102,10 +102,10 @@ fn golden_traces() {
     assert_eq!(events(42).1, EVENTS, "events");
 }
 
-const SEQUENTIAL: u64 = 13362431188999824963;
-const SYNCHRONOUS: u64 = 12883282424352032543;
-const BLOCKED: u64 = 15572419707910401136;
-const EVENTS: u64 = 640588594999157232;
+const SEQUENTIAL: u64 = 11821316381169268504;
+const SYNCHRONOUS: u64 = 10185951621987648633;
+const BLOCKED: u64 = 12512266570125909835;
+const EVENTS: u64 = 9682315581846738756;
 
 #[test]
 fn adding_a_layer_moves_no_other_layers_draws() {
