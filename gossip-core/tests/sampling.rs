@@ -10,10 +10,13 @@
 //! Cyclon (k = 3), 1.3 % for Newscast (k = 8). Tolerances are four of these on either side (ours,
 //! and that of the published number), and its rounding.
 
+use core::time::Duration;
+
 use gossip_core::exchange::Exchange;
 use gossip_core::random::Key;
 use gossip_core::sampling::{Cyclon, Newscast, cyclon, newscast};
 use gossip_core::sim::cycle::{Order, Simulation};
+use gossip_core::sim::event::{self, Config};
 use gossip_core::sim::link::{Link, Network, Perfect};
 use gossip_core::sim::observe::{Graph, neighbours};
 use gossip_core::{Configured, Layer, Pairwise, Peers, Protocol};
@@ -260,6 +263,31 @@ fn a_star_becomes_connected_and_balanced() {
     assert_eq!(fresh.in_degrees().iter().sum::<u32>(), 60_000);
     assert!(fresh.in_degree().sd < 20.0, "{:?}", fresh.in_degree());
     assert!(fresh.undirected().is_connected());
+}
+
+/// Nodes that join in a row, each through the one before it, have one link between one end and the
+/// other at first. When that is lost they find each other again, since contacts are asked again: if
+/// they are asked until they answer only, 58 of 100 such clusters of 32 stay apart at 5 % loss, 81 at
+/// 10 %. Seeds 0 to 19.
+#[test]
+fn nodes_that_join_in_a_row_stay_together_under_loss() {
+    fn connected<S>(make: impl Fn(u32) -> S + Send + Sync + Copy + 'static, seed: u64) -> bool
+    where
+        S: Layer<Id = u32> + Peers<Id = u32>,
+    {
+        let network = Network::default().loss(0.1).unwrap();
+        let mut sim = event::Simulation::new(32, make, network, Config::seeded(seed)).unwrap();
+        (1..32).for_each(|node| sim.contact(node, node - 1));
+        sim.run_for(Duration::from_secs(60));
+        let rows = sim.nodes().map(|(node, sampler)| (node, neighbours(sampler)));
+        Graph::new(rows).undirected().is_connected()
+    }
+    for seed in 0..20 {
+        let cyclon = |_| Cyclon::<u32, 12>::new(cyclon::Config::default()).unwrap();
+        assert!(connected(cyclon, seed), "Cyclon, seed {seed}");
+        let newscast = |_| Newscast::<u32, 12>::new(newscast::Config::default()).unwrap();
+        assert!(connected(newscast, seed), "Newscast, seed {seed}");
+    }
 }
 
 /// Loss makes Cyclon lose links and find them again; views stay nearly full.

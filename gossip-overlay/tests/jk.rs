@@ -303,6 +303,21 @@ fn nodes_are_sliced_over_cyclon_and_newscast() {
     check(|node| OverNewscast::new(peers(), slicing(1, node)), |node| &node.slices);
 }
 
+/// Where everybody is in everybody's view nothing new ever comes, and still what peers tell of
+/// themselves does: else nodes would go by the values of the first round, and stay unsorted.
+#[test]
+fn few_nodes_are_sliced_as_well() {
+    for (n, seed) in [(4, 1), (8, 1), (8, 2), (8, 3), (16, 1)] {
+        let peers = || Cyclon::new(cyclon::Config::default()).unwrap();
+        let nodes = (0..n).map(|node| OverCyclon::new(peers(), slicing(seed, node)));
+        let mut sim = Simulation::new(nodes, seed, Order::Sequential);
+        (1..n).for_each(|node| sim.contact(node, 0));
+        sim.run(100);
+        let left = gdm(&sim, |node| &node.slices);
+        assert_eq!(left, 0.0, "n {n}, seed {seed}");
+    }
+}
+
 /// A node that grows richer moves up, and its owner hears of each move.
 #[test]
 fn a_changed_attribute_moves_its_node() {

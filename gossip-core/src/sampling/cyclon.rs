@@ -22,12 +22,14 @@
 //! - The partner leaves the view when it answers or is given up, not when it is asked. If nothing
 //!   new came with its answer, which only happens among few nodes, it stays, fresh: else the link
 //!   would be lost.
+//! - Fresher news of a peer that is known takes the place of what is known of it, where the paper
+//!   skips it: among few nodes, all known to all, profiles would never change.
 //! - What is out in a node's own shuffle is not sent again in answers meanwhile, so shuffles may
 //!   overlap and double no link.
 //! - Ages are kept as the round of birth, so a round writes nothing. They count the holder's own
 //!   shuffles, as the paper's do: the same whether the news came before or after its round.
-//! - A node joins by shuffling with its contact, at a decaying rate until that has answered, and
-//!   asks it again when its view is empty; the paper's random walks are not done.
+//! - A node joins by shuffling with its contact, and does so again at a decaying rate and when its
+//!   view is empty; the paper's random walks are not done.
 
 use core::ops::Range;
 
@@ -159,11 +161,15 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
     ) {
         let (me, now) = (cx.me(), self.clock(cx.round()));
         for descriptor in came {
-            if descriptor.id == me || self.knows(descriptor.id) {
+            if descriptor.id == me {
                 continue;
             }
             let entry = descriptor.kept(now);
-            if !self.is_full() {
+            if let Some(known) = self.view.iter_mut().find(|known| known.id == entry.id) {
+                if entry.age(now) <= known.age(now) {
+                    *known = entry;
+                }
+            } else if !self.is_full() {
                 self.view.push(entry);
             } else if let Some(place) = places.next() {
                 self.view[place] = entry;
@@ -235,8 +241,7 @@ where
         Some(reply)
     }
 
-    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
-        self.contact.hear(from);
+    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
         let (partner, others) = self.settle();
         let before = self.view.len();
         self.insert(reply, 0..others, cx);

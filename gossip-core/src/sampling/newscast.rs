@@ -32,8 +32,8 @@
 //!   2.2) and a round writes nothing. Ages are time, not counts of rounds: counts favour news that
 //!   happened to be passed on just after its holder's round, which then never ages, and in-degrees
 //!   spread by 36.
-//! - A node joins through its contact, at a decaying rate until that has answered, and asks it
-//!   again when its view is empty.
+//! - A node joins through its contact, and asks it again at a decaying rate and when its view is
+//!   empty.
 
 use core::hash::Hash;
 use core::time::Duration;
@@ -342,8 +342,7 @@ where
     }
 
     #[inline]
-    fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
-        self.contact.hear(from);
+    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
         // The reply holds the freshest of what was asked with. A partner with a smaller view has
         // not kept all that fits here.
         let with_own = self.moved || reply.len() < self.view.len();
