@@ -267,8 +267,8 @@ fn a_star_becomes_connected_and_balanced() {
 
 /// Nodes that join in a row, each through the one before it, have one link between one end and the
 /// other at first. When that is lost they find each other again, since contacts are asked again: if
-/// they are asked until they answer only, 58 of 100 such clusters of 32 stay apart at 5 % loss, 81 at
-/// 10 %. Seeds 0 to 19.
+/// they are asked until they answer only, 58 of 100 such clusters of 32 stay apart at 5 % loss, 81
+/// at 10 %. Seeds 0 to 19.
 #[test]
 fn nodes_that_join_in_a_row_stay_together_under_loss() {
     fn connected<S>(make: impl Fn(u32) -> S + Send + Sync + Copy + 'static, seed: u64) -> bool
