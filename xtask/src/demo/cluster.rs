@@ -82,8 +82,6 @@ pub(crate) struct Cluster {
     pub(crate) clock: Stopwatch,
     pub(crate) late_means: Late,
     pub(crate) late_counts: Late,
-    /// How many leaders each epoch of the count had: the most that a node has heard of.
-    pub(crate) leaders: BTreeMap<u64, usize>,
     /// The last epochs, of mean and count, in which a victim may have taken part.
     pub(crate) killed_in: Option<(u64, u64)>,
     epoch: u32,
@@ -119,7 +117,6 @@ impl Cluster {
             clock,
             late_means: Late::default(),
             late_counts: Late::default(),
-            leaders: BTreeMap::new(),
             killed_in: None,
             epoch: plan.settings.epoch,
             sent: VecDeque::new(),
@@ -141,13 +138,8 @@ impl Cluster {
         let mut latest = (0, 0);
         let (mut means, mut counts) = (0, 0);
         for member in &self.members {
-            let (epochs, leaders) = member.handle.read(|app| {
-                let leaders = app.count.state().map_or(0, |shares| shares.len());
-                ((app.mean.epoch(), app.count.epoch()), leaders)
-            });
+            let epochs = member.handle.read(|app| (app.mean.epoch(), app.count.epoch()));
             latest = (latest.0.max(epochs.0), latest.1.max(epochs.1));
-            let most = self.leaders.entry(epochs.1).or_default();
-            *most = leaders.max(*most);
             let causes = member.handle.counters().counts;
             means += causes.get("mean", "stale reply");
             counts += causes.get("count", "stale reply");
