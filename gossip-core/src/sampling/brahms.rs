@@ -346,13 +346,7 @@ impl<I: PeerId, const C: usize, const S: usize, D: ?Sized> Layer<D> for Brahms<I
         self.open(cx);
     }
 
-    fn on_message(
-        &mut self,
-        _: &D,
-        from: I,
-        message: Self::Message,
-        cx: &mut impl Context<Self>,
-    ) {
+    fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
         if from == cx.me() {
             return cx.count("message from itself");
         }
