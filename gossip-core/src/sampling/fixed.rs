@@ -12,9 +12,7 @@ use arrayvec::ArrayVec;
 
 use crate::id::PeerId;
 use crate::peers::Peers;
-use crate::protocol::{Context, Layer, Protocol};
 use crate::random::Random;
-use crate::wire::Nothing;
 
 /// Everybody: nodes 0 to N-1 of a simulation.
 ///
@@ -88,23 +86,31 @@ impl<I: PeerId, const C: usize> Peers for Fixed<I, C> {
 /// Implements the layer that never speaks.
 macro_rules! silent {
     ([$($generics:tt)*] $Sampler:ty, $Id:ty) => {
-        impl<$($generics)*> Protocol for $Sampler {
+        impl<$($generics)*> $crate::Protocol for $Sampler {
             type Id = $Id;
-            type Message = Nothing;
-            type Event = Nothing;
-            type Command = Nothing;
+            type Message = $crate::Nothing;
+            type Event = $crate::Nothing;
+            type Command = $crate::Nothing;
         }
 
-        impl<$($generics)* D: ?Sized> Layer<D> for $Sampler {
+        impl<$($generics)* D: ?Sized> $crate::Layer<D> for $Sampler {
             #[inline]
-            fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
+            fn on_round(&mut self, _: &D, _: &mut impl $crate::Context<Self>) {}
 
-            fn on_message(&mut self, _: &D, _: $Id, never: Nothing, _: &mut impl Context<Self>) {
+            fn on_message(
+                &mut self,
+                _: &D,
+                _: $Id,
+                never: $crate::Nothing,
+                _: &mut impl $crate::Context<Self>,
+            ) {
                 match never {}
             }
         }
     };
 }
+
+pub(super) use silent;
 
 silent!([] Complete, u32);
 silent!([I: PeerId, const C: usize,] Fixed<I, C>, I);

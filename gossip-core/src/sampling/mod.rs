@@ -8,6 +8,7 @@
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
 //! | [`Brahms`] | uneven | leave in a few rounds | some nodes lie |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
+//! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
 //! All implement [`Peers`](crate::Peers), the first two [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
@@ -18,11 +19,15 @@ mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
+mod lattice;
 pub mod min_wise;
 pub mod newscast;
+mod weighted;
 
 pub use brahms::Brahms;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
+pub use lattice::Lattice;
 pub use newscast::Newscast;
+pub use weighted::Weighted;
