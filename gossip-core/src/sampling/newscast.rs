@@ -180,7 +180,7 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
     fn merge(
         &mut self,
         with_own: bool,
-        mut came: Message<I, C, P>,
+        came: &mut Message<I, C, P>,
         cx: &mut impl Local<Self>,
     ) -> Option<I> {
         let (me, now) = (cx.me(), millis(cx.now()));
@@ -201,11 +201,38 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
             cx.count("view out of order");
             theirs.sort_unstable_by_key(|news| news.age_ms);
         }
+        self.changes = self.changes.wrapping_add(1);
+        let first = Entry { id: partner, born: now, profile: sender.profile.clone() };
+        if !with_own && theirs.len() < usize::from(self.size) {
+            // All that came fits, as a reply almost always does.
+            let wanted = named_once(me, partner, theirs);
+            self.view.clear();
+            self.view.push(first);
+            for (_, news) in (0..).zip(&*theirs).filter(|&(at, _)| wanted >> at & 1 != 0) {
+                let born = now.wrapping_sub(news.age_ms);
+                self.view.push(Entry { id: news.id, born, profile: news.profile.clone() });
+            }
+            return Some(partner);
+        }
+        self.view = self.freshest_of(with_own, first, theirs, cx);
+        debug_assert!(self.view.is_sorted_by_key(|entry| entry.age(now)), "sorted by age");
+        Some(partner)
+    }
+
+    /// The view after a merge: news of the partner, then the freshest of what `theirs` and, if that
+    /// is wanted, this node's own view hold.
+    fn freshest_of(
+        &self,
+        with_own: bool,
+        first: Entry<I, P>,
+        theirs: &[News<I, P>],
+        cx: &mut impl Local<Self>,
+    ) -> ArrayVec<Entry<I, P>, C> {
+        let (me, partner, now) = (cx.me(), first.id, first.born);
         let own = if with_own { self.view.as_slice() } else { &[] };
         let (spared, wanted) = unique(me, partner, own, theirs, now);
-
         let mut view = ArrayVec::new();
-        view.push(Entry { id: partner, born: now, profile: sender.profile.clone() });
+        view.push(first);
         let mut freshest = Freshest { own, theirs, spared, wanted, now };
         view.extend(freshest.by_ref().take(usize::from(self.size) - 1));
         // Those of the last age that fits draw for its places (Vitter's reservoir).
@@ -219,10 +246,7 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
                 view[place] = entry;
             }
         }
-        self.view = view;
-        self.changes = self.changes.wrapping_add(1);
-        debug_assert!(self.view.is_sorted_by_key(|entry| entry.age(now)), "sorted by age");
-        Some(partner)
+        view
     }
 }
 
@@ -239,27 +263,31 @@ fn unique<I: PeerId, P: Profile>(
     theirs: &[News<I, P>],
     now: u32,
 ) -> (u64, u64) {
-    // A peer whose mark is not set is not in the list, and need not be looked for.
-    let (mut own_marks, mut their_marks) = ([0_u64; 4], [0_u64; 4]);
+    // Which of `own` bears a mark, plus one: a peer whose mark is not set need not be looked for.
+    let mut bearers = [0_u8; MARKS];
+    let mut their_marks = [0_u64; MARKS / 64];
     let (mut spared, mut wanted) = (0_u64, 0_u64);
     for (at, entry) in own.iter().enumerate() {
         spared |= u64::from(entry.id != partner) << at;
-        let (word, bit) = mark(&entry.id);
-        own_marks[word] |= bit;
+        bearers[mark(&entry.id)] = at as u8 + 1;
     }
     for (at, news) in theirs.iter().enumerate() {
-        let (word, bit) = mark(&news.id);
+        let mark = mark(&news.id);
         let mut fresh = news.id != me && news.id != partner;
-        if own_marks[word] & bit != 0
-            && let Some(known) = own.iter().position(|entry| entry.id == news.id)
-        {
-            if news.age_ms < own[known].age(now) {
-                spared &= !(1 << known);
-            } else {
-                fresh = false;
-            }
+        // Whether a peer is in both views is anybody's guess, and the processor's: no branch
+        // depends on it, but for the few that share a mark.
+        let mut known = usize::from(bearers[mark]).wrapping_sub(1);
+        let mut same = own.get(known).is_some_and(|entry| entry.id == news.id);
+        if !same && known < own.len() {
+            let found = own.iter().position(|entry| entry.id == news.id);
+            (known, same) = (found.unwrap_or(known), found.is_some());
         }
+        let age = own.get(known).map_or(0, |entry| entry.age(now));
+        let fresher = news.age_ms < age;
+        spared &= !(u64::from(same & fresher) << (known % MASK));
+        fresh &= fresher || !same;
         // Only a peer that breaks the rules names another twice.
+        let (word, bit) = (mark / 64, 1 << (mark % 64));
         let again = their_marks[word] & bit != 0;
         fresh &= !(again && theirs[..at].iter().any(|before| before.id == news.id));
         their_marks[word] |= bit;
@@ -296,11 +324,32 @@ impl<I: PeerId, P: Profile> Iterator for Freshest<'_, I, P> {
     }
 }
 
-/// Where an id leaves its mark: a word and a bit in it.
+/// Which of `theirs` a merge without the own view may take, as bits: each peer once, and neither
+/// partner.
 #[inline]
-fn mark<I: Hash>(id: &I) -> (usize, u64) {
-    let hash = fingerprint(id);
-    ((hash >> 62) as usize, 1 << ((hash >> 56) % 64))
+fn named_once<I: PeerId, P: Profile>(me: I, partner: I, theirs: &[News<I, P>]) -> u64 {
+    let mut marks = [0_u64; MARKS / 64];
+    let mut wanted = 0_u64;
+    for (at, news) in theirs.iter().enumerate() {
+        let mark = mark(&news.id);
+        let (word, bit) = (mark / 64, 1 << (mark % 64));
+        let again = marks[word] & bit != 0;
+        marks[word] |= bit;
+        // Only a peer that breaks the rules names another twice.
+        let twice = again && theirs[..at].iter().any(|before| before.id == news.id);
+        let fresh = !twice && news.id != me && news.id != partner;
+        wanted |= u64::from(fresh) << at;
+    }
+    wanted
+}
+
+/// The marks there are: many more than peers in a view, so that few share one.
+const MARKS: usize = 512;
+
+/// The mark of an id.
+#[inline]
+fn mark<I: Hash>(id: &I) -> usize {
+    (fingerprint(id) >> (64 - MARKS.trailing_zeros())) as usize
 }
 
 impl<I: PeerId, const C: usize, P: Profile> Protocol for State<I, C, P> {
@@ -333,20 +382,20 @@ where
         &mut self,
         below: &D,
         _: I,
-        request: Self::Message,
+        mut request: Self::Message,
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
-        let partner = self.merge(true, request, cx)?;
+        let partner = self.merge(true, &mut request, cx)?;
         self.moved = true;
         Some(self.tell(partner, below, cx))
     }
 
     #[inline]
-    fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
+    fn complete(&mut self, _: &D, _: I, mut reply: Self::Message, cx: &mut impl Local<Self>) {
         // The reply holds the freshest of what was asked with. A partner with a smaller view has
         // not kept all that fits here.
         let with_own = self.moved || reply.len() < self.view.len();
-        self.merge(with_own, reply, cx);
+        self.merge(with_own, &mut reply, cx);
     }
 
     fn abandon(&mut self, _: &D, to: I, _: &mut impl Local<Self>) {
