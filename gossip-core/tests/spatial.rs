@@ -51,8 +51,8 @@ fn spread(nodes: &[Lattice], side: u32, random: &mut Random) -> Vec<u32> {
 }
 
 /// Kempe et al. 2001, section 2; papers file 3, tests 1 and 2: at 256 x 256, T(128)/T(8) is 2.3 for
-/// rho = 1.5 and T(4) 9.5; for the uniform choice 1 and 16.3. Bounds are the file's. 6 runs, seeds 0
-/// to 5: a run's mean spreads by about 1.5 rounds, the mean of 6 by 0.6.
+/// rho = 1.5 and T(4) 9.5; for the uniform choice 1 and 16.3. Bounds are the file's. 6 runs, seeds
+/// 0 to 5: a run's mean spreads by about 1.5 rounds, the mean of 6 by 0.6.
 #[test]
 fn news_travels_far_in_polylogarithmic_time_and_near_at_once() {
     let near = reach(SIDE, 1.5, &[4, 8, 128], 6);
@@ -100,8 +100,8 @@ fn traffic(n: u32, a: f64) -> f64 {
     steps / f64::from(draws) / f64::from(n - 1)
 }
 
-/// Demers et al. 1987, section 3.1; papers file 1.3, test 5: the ratio of traffic a link at n = 1600
-/// to n = 400 is 3.98, 2.02, 1.25 and 1.0 for a = 0, 1.5, 2 and 3.
+/// Demers et al. 1987, section 3.1; papers file 1.3, test 5: the ratio of traffic a link at n =
+/// 1600 to n = 400 is 3.98, 2.02, 1.25 and 1.0 for a = 0, 1.5, 2 and 3.
 #[test]
 fn traffic_on_a_line_grows_with_the_exponent_as_derived() {
     for (a, expected, tolerance) in
@@ -136,7 +136,8 @@ fn offsets_are_drawn_by_their_weights() {
     let squared = |peer: u32| {
         let along = |one: u32, other: u32| {
             let apart = one.abs_diff(other);
-            f64::from(apart.min(12 - apart)).powi(2)
+            let apart = f64::from(apart.min(12 - apart));
+            apart * apart
         };
         along(peer / 12, 17 / 12) + along(peer % 12, 17 % 12)
     };

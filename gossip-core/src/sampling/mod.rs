@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
+//! | [`Brahms`] | uneven | leave in a few rounds | some nodes lie |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
@@ -13,14 +14,17 @@
 //! their descriptors may carry a profile of their node, which a layer above provides through
 //! [`Describe`](crate::Describe).
 
+pub mod brahms;
 mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
 mod lattice;
+pub mod min_wise;
 pub mod newscast;
 mod weighted;
 
+pub use brahms::Brahms;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
