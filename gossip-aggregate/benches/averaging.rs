@@ -1,10 +1,11 @@
 //! Averaging in the cycle driver: nanoseconds per node and cycle at N = 10^4, 10^5 and 10^6.
 //!
 //! Times move with the machine, so each is also given as a multiple of a dependent pointer chase
-//! over the same bytes in the same run, and of hand-written loops that do the same exchanges on
-//! bare arrays, in blocks, without protocol, stack, context or driver: one over the least state
-//! (88 bytes), one over as many bytes as ours takes. Every benchmark checks its result: the mean
-//! must stay, the variance must fall by the paper's factor.
+//! over the same bytes in the same run, of a sweep over them whose visits overlap, and of
+//! hand-written loops that do the same exchanges on bare arrays, in blocks, without protocol,
+//! stack, context or driver: one over the least state (88 bytes), one over as many bytes as ours
+//! takes. Every benchmark checks its result: the mean must stay, the variance must fall by the
+//! paper's factor.
 //!
 //! Bias: the hand-written loops have no sequence numbers, epochs, refusals or timers, and could not
 //! be run on a socket.
@@ -28,6 +29,8 @@ const FIXED: &str = "averaging, fixed view";
 const NEWSCAST: &str = "averaging, Newscast";
 const BY_HAND: &str = "by hand, 88 bytes";
 const BY_HAND_AS_LARGE: &str = "by hand, 192 bytes";
+const SWEEP_FIXED: &str = "sweep, bytes of fixed view";
+const SWEEP_NEWSCAST: &str = "sweep, bytes of Newscast";
 const CHASE_FIXED: &str = "chase, bytes of fixed view";
 const CHASE_NEWSCAST: &str = "chase, bytes of Newscast";
 
@@ -214,6 +217,26 @@ fn chase(criterion: &mut Criterion, table: &Table, name: &'static str, bytes_per
     }
 }
 
+/// Two visits of random nodes per node and cycle, [`BLOCK`] of them in flight, the whole state read
+/// and written: what a cycle must cost whose nodes each meet one other.
+fn sweep(criterion: &mut Criterion, table: &Table, name: &'static str, bytes_per_node: usize) {
+    for nodes in SIZES {
+        let words = bytes_per_node / 8;
+        let mut memory = vec![0_u64; nodes as usize * words];
+        let mut random = Key::new(4).random(0);
+        measure(criterion, table, name, nodes, || {
+            // No visit waits for another, so the processor has as many in flight as it can.
+            for _ in 0..(2 * nodes as usize).div_ceil(BLOCK) {
+                let block: [usize; BLOCK] = std::array::from_fn(|_| random.below(nodes as usize));
+                for at in block {
+                    memory[at * words..][..words].iter_mut().for_each(|word| *word += 1);
+                }
+            }
+        });
+        black_box(&memory);
+    }
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let table = Table::default();
@@ -227,26 +250,29 @@ fn main() {
     by_hand::<13>(&mut criterion, &table, BY_HAND_AS_LARGE);
     let bytes = Simulation::new([over_fixed(0, 2)], 1, Order::Sequential).bytes_per_node();
     chase(&mut criterion, &table, CHASE_FIXED, bytes);
+    sweep(&mut criterion, &table, SWEEP_FIXED, bytes);
     let bytes = Simulation::new([over_newscast(0, 2)], 1, Order::Sequential).bytes_per_node();
     chase(&mut criterion, &table, CHASE_NEWSCAST, bytes);
+    sweep(&mut criterion, &table, SWEEP_NEWSCAST, bytes);
     criterion.final_summary();
     print_table(&table.into_inner());
 }
 
-/// Time per node and cycle, and its multiples of the chase over the same bytes and of the loops by
-/// hand.
+/// Time per node and cycle, and its multiples of the chase and of the sweep over the same bytes,
+/// and of the loops by hand.
 fn print_table(rows: &[(&str, u32, f64)]) {
     let best = |name: &str, nodes| {
         rows.iter().find(|row| row.0 == name && row.1 == nodes).map_or(f64::NAN, |row| row.2)
     };
     println!(
-        "\n{:27} {:>9} {:>9} {:>9} {:>9} {:>12}",
-        "", "nodes", "ns", "x chase", "x by hand", "x as large"
+        "\n{:27} {:>9} {:>9} {:>9} {:>9} {:>9} {:>12}",
+        "", "nodes", "ns", "x chase", "x sweep", "x by hand", "x as large"
     );
     for &(name, nodes, nanos) in rows {
-        let newscast = [NEWSCAST, CHASE_NEWSCAST].contains(&name);
+        let newscast = [NEWSCAST, CHASE_NEWSCAST, SWEEP_NEWSCAST].contains(&name);
         let chase = nanos / best(if newscast { CHASE_NEWSCAST } else { CHASE_FIXED }, nodes);
-        print!("{name:27} {nodes:>9} {nanos:>9.1} {chase:>9.2}");
+        let sweep = nanos / best(if newscast { SWEEP_NEWSCAST } else { SWEEP_FIXED }, nodes);
+        print!("{name:27} {nodes:>9} {nanos:>9.1} {chase:>9.2} {sweep:>9.2}");
         if name == FIXED {
             let (hand, large) = (best(BY_HAND, nodes), best(BY_HAND_AS_LARGE, nodes));
             print!(" {:>9.2} {:>12.2}", nanos / hand, nanos / large);
