@@ -6,6 +6,7 @@
 //! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
+//! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -19,6 +20,7 @@ pub mod observe;
 mod oracle;
 pub mod pairs;
 pub mod script;
+pub mod topology;
 mod world;
 
 pub use events::Events;
