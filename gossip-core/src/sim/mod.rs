@@ -7,6 +7,7 @@
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
+//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -15,6 +16,7 @@ pub mod cycle;
 pub mod event;
 mod events;
 pub mod fault;
+pub mod graph_text;
 pub mod link;
 pub mod observe;
 mod oracle;

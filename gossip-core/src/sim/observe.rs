@@ -171,7 +171,7 @@ impl Graph {
     }
 
     /// Sorts the links of each node and drops what is there twice.
-    fn sort_links(&mut self) {
+    pub(crate) fn sort_links(&mut self) {
         let mut kept = 0;
         let mut start = 0;
         for node in 0..self.live.len() {
@@ -190,7 +190,7 @@ impl Graph {
         self.links.truncate(kept);
     }
 
-    fn is_live(&self, node: u32) -> bool {
+    pub(crate) fn is_live(&self, node: u32) -> bool {
         self.live.get(node as usize).is_some_and(|&live| live)
     }
 
