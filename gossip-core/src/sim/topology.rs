@@ -113,8 +113,8 @@ pub fn ring_lattice(nodes: u32, known: u32) -> Result<Graph, ParameterError> {
     degree("degree k", known, nodes)?;
     let even = known.is_multiple_of(2);
     ParameterError::new("degree k", known.into(), "links", "even").unless(even)?;
-    let ahead = |me| (1..=known / 2).map(move |step| ahead(me, step, nodes));
-    Ok(Graph::from_rows((0..nodes).map(ahead)).undirected())
+    let next = |me| (1..=known / 2).map(move |step| ahead(me, step, nodes));
+    Ok(Graph::from_rows((0..nodes).map(next)).undirected())
 }
 
 /// The node `step` after `me` on a ring.
