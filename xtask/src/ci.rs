@@ -34,6 +34,9 @@ fn steps() -> Vec<Step> {
     let clippy = cargo("clippy --workspace --all-targets --all-features -- -D warnings");
     let doc = cargo("doc --workspace --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings");
     let alone = |name| cargo("build --lib --no-default-features").arg("-p").arg(name);
+    // The simulators, too, are for those who have no `std`.
+    let simulators = cargo("build --lib --no-default-features -p gossip-core --features sim");
+    let bare = PROTOCOL_CRATES.map(alone).into_iter().chain([simulators]).collect();
     let fmt = vec![
         cargo("fmt --all --check"),
         cargo("fmt --check --manifest-path xtask/no_std/Cargo.toml"),
@@ -43,10 +46,7 @@ fn steps() -> Vec<Step> {
         Step { name: "clippy", action: Action::Cargo(vec![clippy]) },
         Step { name: "tidy", action: Action::Tidy },
         Step { name: "doc", action: Action::Cargo(vec![doc]) },
-        Step {
-            name: "no default features",
-            action: Action::Cargo(PROTOCOL_CRATES.map(alone).to_vec()),
-        },
+        Step { name: "no default features", action: Action::Cargo(bare) },
         Step { name: "no_std link", action: Action::Link },
         Step { name: "test", action: Action::Test },
     ]
@@ -143,5 +143,7 @@ mod tests {
             let line = format!("cargo build --lib --no-default-features -p {name}");
             assert!(lines.contains(&line), "{line} is missing");
         }
+        let simulators = "cargo build --lib --no-default-features -p gossip-core --features sim";
+        assert!(lines.iter().any(|line| line == simulators), "{simulators} is missing");
     }
 }

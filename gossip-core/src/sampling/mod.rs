@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
-//! | [`Brahms`] | uneven | leave in a few rounds | some nodes lie |
+//! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!

@@ -6,6 +6,8 @@
 //! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
+//! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
+//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -14,11 +16,13 @@ pub mod cycle;
 pub mod event;
 mod events;
 pub mod fault;
+pub mod graph_text;
 pub mod link;
 pub mod observe;
 mod oracle;
 pub mod pairs;
 pub mod script;
+pub mod topology;
 mod world;
 
 pub use events::Events;

@@ -135,7 +135,62 @@ impl Graph {
         graph
     }
 
-    fn is_live(&self, node: u32) -> bool {
+    /// The graph of nodes 0, 1, and so on, of whom the rows say whom they know.
+    pub(crate) fn from_rows<N: IntoIterator<Item = u32>>(
+        rows: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let mut graph = Self { live: Vec::new(), starts: vec![0], links: Vec::new() };
+        for row in rows {
+            graph.links.extend(row);
+            graph.live.push(true);
+            graph.starts.push(graph.links.len());
+        }
+        graph
+    }
+
+    /// The graph with these links, each from a number that `live` has. The links of a node keep
+    /// their order. Walks over `links` twice, to need no list per node.
+    pub(crate) fn from_links(
+        live: Vec<bool>,
+        links: impl Iterator<Item = (u32, u32)> + Clone,
+    ) -> Self {
+        let mut starts = vec![0; live.len() + 1];
+        for (from, _) in links.clone() {
+            starts[from as usize + 1] += 1;
+        }
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let mut next = starts.clone();
+        let mut ends = vec![0; starts[live.len()]];
+        for (from, to) in links {
+            ends[next[from as usize]] = to;
+            next[from as usize] += 1;
+        }
+        Self { live, starts, links: ends }
+    }
+
+    /// Sorts the links of each node and drops what is there twice.
+    pub(crate) fn sort_links(&mut self) {
+        let mut kept = 0;
+        let mut start = 0;
+        for node in 0..self.live.len() {
+            let end = self.starts[node + 1];
+            self.links[start..end].sort_unstable();
+            let first = kept;
+            for at in start..end {
+                if kept == first || self.links[kept - 1] != self.links[at] {
+                    self.links[kept] = self.links[at];
+                    kept += 1;
+                }
+            }
+            start = end;
+            self.starts[node + 1] = kept;
+        }
+        self.links.truncate(kept);
+    }
+
+    pub(crate) fn is_live(&self, node: u32) -> bool {
         self.live.get(node as usize).is_some_and(|&live| live)
     }
 
@@ -187,24 +242,14 @@ impl Graph {
     /// assert_eq!((both.known_to(0), both.known_to(1)), (&[1][..], &[0, 2][..]));
     /// ```
     pub fn undirected(&self) -> Self {
-        let mut lists: Vec<_> =
-            self.live.iter().map(|&live| if live { Some(Vec::new()) } else { None }).collect();
-        let mut link = |from: u32, to: u32| {
-            if let Some(list) = &mut lists[from as usize] {
-                list.push(to);
-            }
-        };
-        for from in self.nodes() {
-            for &to in self.known_to(from).iter().filter(|&&to| self.is_live(to) && to != from) {
-                link(from, to);
-                link(to, from);
-            }
-        }
-        for list in lists.iter_mut().flatten() {
-            list.sort_unstable();
-            list.dedup();
-        }
-        Self::from_lists(lists)
+        let links = self
+            .nodes()
+            .flat_map(|from| self.known_to(from).iter().map(move |&to| (from, to)))
+            .filter(|&(from, to)| from != to && self.is_live(to))
+            .flat_map(|(from, to)| [(from, to), (to, from)]);
+        let mut both = Self::from_links(self.live.clone(), links);
+        both.sort_links();
+        both
     }
 
     /// How often two neighbours of a node know each other, averaged over nodes: the clustering

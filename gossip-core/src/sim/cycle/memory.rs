@@ -2,6 +2,8 @@
 
 use core::mem;
 
+use alloc::vec::Vec;
+
 /// A node, aligned to cache lines, so that a visit costs no line more than it must.
 #[derive(Debug)]
 #[repr(align(64))]
