@@ -225,13 +225,20 @@ fn sweep(criterion: &mut Criterion, table: &Table, name: &'static str, bytes_per
         let mut memory = vec![0_u64; nodes as usize * words];
         let mut random = Key::new(4).random(0);
         measure(criterion, table, name, nodes, || {
-            // No visit waits for another, so the processor has as many in flight as it can.
+            let mut touched = 0_u64;
             for _ in 0..(2 * nodes as usize).div_ceil(BLOCK) {
                 let block: [usize; BLOCK] = std::array::from_fn(|_| random.below(nodes as usize));
+                // One read a cache line of the whole block first, none of which waits for another.
+                // Written one after the other, states of several lines would not overlap.
+                for at in block {
+                    let lines = memory[at * words..][..words].iter().step_by(8);
+                    touched = lines.fold(touched, |sum, word| sum.wrapping_add(*word));
+                }
                 for at in block {
                     memory[at * words..][..words].iter_mut().for_each(|word| *word += 1);
                 }
             }
+            black_box(touched);
         });
         black_box(&memory);
     }
