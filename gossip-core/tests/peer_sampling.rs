@@ -6,9 +6,9 @@
 //!   section 5: the same of variants that send whole views.
 //!
 //! Expected values of the first are from an independent simulation, of the second from the authors'
-//! own program; N = 10^4, c = 30, cycle 100, random start. With N nodes the standard deviation of an
-//! in-degree sd is about sd sqrt((k - 1) / 4N), k the kurtosis: 0.7 % for swapper (k = 3), 1 % for
-//! the others (k = 5 or so). Tolerances are four of these on either side (ours, and that of the
+//! own program; N = 10^4, c = 30, cycle 100, random start. With N nodes the standard deviation of
+//! an in-degree sd is about sd sqrt((k - 1) / 4N), k the kurtosis: 0.7 % for swapper (k = 3), 1 %
+//! for the others (k = 5 or so). Tolerances are four of these on either side (ours, and that of the
 //! published number), and its rounding.
 
 use gossip_core::exchange::Exchange;
@@ -151,21 +151,25 @@ fn check(seed: u64, row: &Row) -> Simulation<Node> {
     sim
 }
 
-/// Half of the nodes crash; `expected` dead links per node are left after so many cycles. The mean
-/// over 5,000 nodes of a count with sd 2.7 errs by .04, theirs as well: .25 with the rounding.
+/// Half of the nodes crash: of the dead links at once, `expected` are left after so many cycles.
+/// Which half it is moves their number by the in-degree sd over sqrt(N), .23 under blind, and the
+/// share that is left hardly: means of 5,000 counts with sd 2.7 err by .04, and by the rounding, of
+/// 15. Four of both runs, with those at the crash: 2 %.
 ///
 /// The table's "+k" is k + 1 cycles after the crash here. That follows without a run: under swapper
 /// an exchange gives the asked one new link (the asker knows its partner), which takes the place of
 /// a dead one in one case of two, so .5 leave in each cycle. The table has .9 leave up to "+1", and
 /// .4 in each cycle from there.
-fn check_decay(seed: u64, sim: &Simulation<Node>, expected: [(u32, f64); 4]) {
+fn check_decay(seed: u64, sim: &Simulation<Node>, at_once: f64, expected: [(u32, f64); 4]) {
     let mut oracle = Oracle::after_crash(sim, seed);
-    assert_near("dead at the crash", seed, oracle.dead_links(), 15.0, 0.3);
+    let crashed = oracle.dead_links();
+    assert_near("dead at the crash", seed, crashed, 15.0, 0.91);
     let mut passed = 0;
     for (label, dead) in expected {
         (passed..=label).for_each(|_| oracle.step());
         passed = label + 1;
-        assert_near(&format!("dead at \"+{label}\""), seed, oracle.dead_links(), dead, 0.25);
+        let left = oracle.dead_links() / crashed;
+        assert_near(&format!("share left at +{label}"), seed, left, dead / at_once, 0.02);
     }
 }
 
@@ -173,7 +177,7 @@ fn check_decay(seed: u64, sim: &Simulation<Node>, expected: [(u32, f64); 4]) {
 #[test]
 fn tocs_5_blind_spreads_in_degrees_most() {
     let sim = check(1, &Row(Config::blind(30), (22.7, 1.5), (0.026, 0.003), 2.72));
-    check_decay(1, &sim, [(1, 14.9), (2, 14.7), (5, 14.2), (10, 13.4)]);
+    check_decay(1, &sim, 15.2, [(1, 14.9), (2, 14.7), (5, 14.2), (10, 13.4)]);
 }
 
 /// Row "rand pushpull swapper": in-degrees spread less than in a random graph (sd 5.48), which it
@@ -181,12 +185,12 @@ fn tocs_5_blind_spreads_in_degrees_most() {
 #[test]
 fn tocs_5_swapper_spreads_in_degrees_less_than_a_random_graph() {
     let sim = check(2, &Row(Config::swapper(30), (4.07, 0.18), (0.0068, 0.0005), 2.70));
-    check_decay(2, &sim, [(1, 14.1), (2, 13.7), (5, 12.5), (10, 10.7)]);
+    check_decay(2, &sim, 15.0, [(1, 14.1), (2, 13.7), (5, 12.5), (10, 10.7)]);
 }
 
-/// Row "rand pushpull healer": clusters most, and removes the dead exponentially fast. Clustering is
-/// a mean over 10^4 nodes, whose values have sd .05; neighbours' go together, which costs a factor
-/// of 4 or so.
+/// Row "rand pushpull healer": clusters most, and removes the dead exponentially fast: less than
+/// .05 are left at +6. Clustering is a mean over 10^4 nodes, whose values have sd .05; neighbours' go
+/// together, which costs a factor of 4 or so.
 #[test]
 fn tocs_5_healer_removes_the_dead_exponentially() {
     let sim = check(3, &Row(Config::healer(30), (10.7, 0.7), (0.152, 0.012), 2.85));

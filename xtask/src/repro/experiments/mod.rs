@@ -3,6 +3,7 @@
 //! [`registry::experiments`](super::registry::experiments).
 
 mod demers87_table1;
+mod jelasity04_variants;
 mod jelasity05_factor;
 mod jelasity06_jk;
 mod jelasity07_sampling;
@@ -11,6 +12,7 @@ mod voulgaris05_indegree;
 mod wiring;
 
 pub use demers87_table1::Demers87Table1;
+pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
 pub use jelasity06_jk::Jelasity06Jk;
 pub use jelasity07_sampling::Jelasity07Sampling;
