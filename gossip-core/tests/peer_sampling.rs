@@ -189,8 +189,8 @@ fn tocs_5_swapper_spreads_in_degrees_less_than_a_random_graph() {
 }
 
 /// Row "rand pushpull healer": clusters most, and removes the dead exponentially fast: less than
-/// .05 are left at +6. Clustering is a mean over 10^4 nodes, whose values have sd .05; neighbours' go
-/// together, which costs a factor of 4 or so.
+/// .05 are left at +6. Clustering is a mean over 10^4 nodes, whose values have sd .05;
+/// neighbours' go together, which costs a factor of 4 or so.
 #[test]
 fn tocs_5_healer_removes_the_dead_exponentially() {
     let sim = check(3, &Row(Config::healer(30), (10.7, 0.7), (0.152, 0.012), 2.85));
