@@ -6,11 +6,12 @@
 //! |---|---|---|---|
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
+//! | [`PeerSampling`] | as its H and S say | as its H and S say | either is to be traded |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
-//! All implement [`Peers`](crate::Peers), the first two [`Profiles`](crate::Profiles) as well:
+//! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
 //! [`Describe`](crate::Describe).
 
@@ -19,6 +20,7 @@ mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
+pub mod framework;
 mod lattice;
 pub mod min_wise;
 pub mod newscast;
@@ -28,6 +30,7 @@ pub use brahms::Brahms;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
+pub use framework::PeerSampling;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use weighted::Weighted;

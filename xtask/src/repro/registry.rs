@@ -2,7 +2,8 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Demers87Table1, Jelasity05Factor, Jelasity06Jk, Jelasity09Tman, Voulgaris05Indegree,
+    Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk, Jelasity07Sampling,
+    Jelasity09Tman, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
@@ -12,8 +13,10 @@ use crate::Failure;
 pub fn experiments() -> Vec<Box<dyn Experiment>> {
     vec![
         Box::new(Demers87Table1),
+        Box::new(Jelasity04Variants),
         Box::new(Jelasity05Factor),
         Box::new(Voulgaris05Indegree),
+        Box::new(Jelasity07Sampling),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]

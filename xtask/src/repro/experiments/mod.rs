@@ -3,14 +3,18 @@
 //! [`registry::experiments`](super::registry::experiments).
 
 mod demers87_table1;
+mod jelasity04_variants;
 mod jelasity05_factor;
 mod jelasity06_jk;
+mod jelasity07_sampling;
 mod jelasity09_tman;
 mod voulgaris05_indegree;
 mod wiring;
 
 pub use demers87_table1::Demers87Table1;
+pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
 pub use jelasity06_jk::Jelasity06Jk;
+pub use jelasity07_sampling::Jelasity07Sampling;
 pub use jelasity09_tman::Jelasity09Tman;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
