@@ -7,6 +7,7 @@
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
+//! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
@@ -19,6 +20,7 @@ mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
+pub mod hyparview;
 mod lattice;
 pub mod min_wise;
 pub mod newscast;
@@ -28,6 +30,7 @@ pub use brahms::Brahms;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
+pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use weighted::Weighted;
