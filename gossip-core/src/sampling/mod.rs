@@ -13,7 +13,8 @@
 //!
 //! All implement [`Peers`](crate::Peers), the first two [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
-//! [`Describe`](crate::Describe).
+//! [`Describe`](crate::Describe). [`Remembering`] wraps any of them, and merges what a long
+//! partition has made two.
 
 pub mod brahms;
 mod contact;
@@ -24,6 +25,7 @@ pub mod hyparview;
 mod lattice;
 pub mod min_wise;
 pub mod newscast;
+pub mod remembered;
 mod weighted;
 
 pub use brahms::Brahms;
@@ -33,4 +35,5 @@ pub use fixed::{Complete, Fixed};
 pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
+pub use remembered::Remembering;
 pub use weighted::Weighted;

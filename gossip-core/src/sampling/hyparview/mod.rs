@@ -31,8 +31,9 @@
 //!
 //! - Messages may be lost, where the paper's links are TCP connections: a link is made when it is
 //!   granted, requests time out, and links must be heard of.
-//! - In a round a node asks no more spares once 8 have refused or left it, and none of these twice:
-//!   in a storm of joins, nodes whose only spare is the contact would push each other out for ever.
+//! - In a round a node asks at most 8 spares that answer, and none that has refused or left it. Else
+//!   some would never stop: nodes whose only spare is the contact push each other out, and three
+//!   with one place left, each of which asks the next, all grant what all must then decline.
 //! - As many spares are asked at a time as there are free places, at most 8, one of them urgently.
 //! - The contact is asked again at a decaying rate, and when no link is left: newcomers that the
 //!   contact let go of again may know only each other. A node that has links is carried on a walk
@@ -60,7 +61,7 @@ use crate::wire::{Bounded, Nothing};
 /// Requests for links under way at most. More newcomers than that, at once, stay spares.
 const PENDING: usize = 8;
 
-/// Peers that refused or left before a node asks no more in a round.
+/// Spares that are asked in a round, of those that answer.
 const TRIES: usize = 8;
 
 /// A link.
@@ -106,8 +107,10 @@ pub struct HyParView<I, const A: usize, const B: usize> {
     links: ArrayVec<Link<I>, A>,
     passive: Passive<I, B>,
     pending: ArrayVec<Pending<I>, PENDING>,
-    /// Who refused or left in this round.
+    /// Who refused or left in this round, and how many spares were asked and are not known to be
+    /// gone.
     tried: ArrayVec<I, TRIES>,
+    asked: u8,
     /// The shuffle that may be answered, and the spares told in it.
     shuffle: Option<u32>,
     given: ArrayVec<I, SHUFFLE_MAX>,
@@ -131,6 +134,7 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
             passive: Passive::new(passive),
             pending: ArrayVec::new(),
             tried: ArrayVec::new(),
+            asked: 0,
             shuffle: None,
             given: ArrayVec::new(),
             contact: Contact::none(),
@@ -165,6 +169,10 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
     fn next_hop(&self, not: [I; 2], random: &mut Random) -> Option<I> {
         let others: ArrayVec<I, A> = self.active().filter(|peer| !not.contains(peer)).collect();
         random.pick(&others).copied()
+    }
+
+    fn is_asking(&self, peer: I) -> bool {
+        self.pending.iter().any(|pending| pending.peer == peer)
     }
 
     /// Forgets what was asked of `peer`.
@@ -216,7 +224,7 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
 
     /// A new request for a link with `peer`; `None` if too many are under way.
     fn request(&mut self, peer: I, urgent: bool, cx: &mut impl Context<Self>) -> Option<u32> {
-        if self.pending.is_full() || self.pending.iter().any(|pending| pending.peer == peer) {
+        if self.pending.is_full() || self.is_asking(peer) {
             return None;
         }
         let number = cx.rng().next_u64() as u32;
@@ -235,13 +243,13 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
     fn repair(&mut self, cx: &mut impl Context<Self>) {
         while self.links.len() + self.pending.len() < self.size()
             && !self.pending.is_full()
-            && !self.tried.is_full()
+            && usize::from(self.asked) < TRIES
         {
-            let asked = |peer| self.pending.iter().any(|pending| pending.peer == peer);
-            let free = |peer| !asked(peer) && !self.tried.contains(&peer);
+            let free = |peer| !self.is_asking(peer) && !self.tried.contains(&peer);
             let Some(peer) = self.passive.pick(cx.rng(), free) else { return };
             let urgent = self.links.is_empty() && !self.pending.iter().any(|one| one.urgent);
             self.ask(peer, urgent, cx);
+            self.asked += 1;
         }
     }
 
@@ -393,7 +401,10 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
             Some(_) => cx.send(from, Message::Disconnect),
             None => {
                 cx.count("link granted that was not asked for");
-                cx.send(from, Message::Disconnect);
+                // Unless it was asked again: a refusal now would undo that, from one end only.
+                if !self.is_asking(from) {
+                    cx.send(from, Message::Disconnect);
+                }
             }
         }
     }
@@ -411,14 +422,18 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
         let round = cx.round();
         if let Some(link) = self.links.iter_mut().find(|link| link.peer == from) {
             link.heard = round;
-        } else if !self.pending.iter().any(|pending| pending.peer == from) {
+        } else if !self.is_asking(from) {
             // What we asked for may have been granted, and that be late: then it is no news.
             cx.count("link from one end only");
             cx.send(from, Message::Disconnect);
         }
     }
 
+    /// `peer` is gone, as it seems: to have asked it does not count.
     fn forget(&mut self, peer: I, cx: &mut impl Context<Self>) {
+        if self.is_asking(peer) {
+            self.asked = self.asked.saturating_sub(1);
+        }
         self.settle(peer);
         self.unlink(peer, cx);
         self.passive.remove(peer);
@@ -443,6 +458,7 @@ impl<I: PeerId, const A: usize, const B: usize> Protocol for HyParView<I, A, B> 
 impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParView<I, A, B> {
     fn on_round(&mut self, _: &D, cx: &mut impl Context<Self>) {
         self.tried.clear();
+        self.asked = 0;
         self.keep_alive(cx);
         self.ask_contact(cx);
         self.repair(cx);
@@ -475,8 +491,7 @@ impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParVie
     fn on_wake(&mut self, _: &D, cx: &mut impl Context<Self>) {
         let now = cx.now();
         while let Some(at) = self.pending.iter().position(|pending| pending.until <= now) {
-            let silent = self.pending.swap_remove(at).peer;
-            self.passive.remove(silent);
+            self.forget(self.pending[at].peer, cx);
             cx.count("request unanswered");
         }
         self.repair(cx);
