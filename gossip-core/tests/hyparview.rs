@@ -94,12 +94,10 @@ fn overlay(
     sim
 }
 
-fn graph<S: Protocol, P: Peers<Id = u32>, L>(
-    sim: &Simulation<S, (), L>,
-    peers: impl Fn(&S) -> &P,
-) -> Graph
+fn graph<S, P, L>(sim: &Simulation<S, (), L>, peers: impl Fn(&S) -> &P) -> Graph
 where
     S: Protocol<Id = u32>,
+    P: Peers<Id = u32>,
 {
     Graph::new(sim.nodes().map(|(at, node)| (at, neighbours(peers(node)))))
 }
@@ -120,8 +118,8 @@ fn assert_near(what: &str, seed: u64, measured: f64, expected: f64, tolerance: f
 }
 
 /// Table 1 and figure 5: nearly all nodes have 5 links (simulated: 99.8 %), all symmetric; paths
-/// 6.38542 (6.395), clustering .00092 (.0015, bound .002). The tolerance of paths is the reference's
-/// .05: where newcomers end up varies with how they join, and here all join at once.
+/// 6.38542 (6.395), clustering .00092 (.0015, bound .002). The tolerance of paths is the
+/// reference's .05: where newcomers end up varies with how they join, and here all join at once.
 #[test]
 fn table_1_links_are_symmetric_and_the_overlay_nearly_random_regular() {
     let seed = 1;
@@ -137,8 +135,8 @@ fn table_1_links_are_symmetric_and_the_overlay_nearly_random_regular() {
 }
 
 /// Other sizes than the paper's: paths are those of a random regular graph of the same size and
-/// degree. Both are means over 40 sources; between two random regular graphs of 2,000 they differ by
-/// less than .02. A few nodes lack a link, which makes paths longer: 1 % of 99 % full, as above,
+/// degree. Both are means over 40 sources; between two random regular graphs of 2,000 they differ
+/// by less than .02. A few nodes lack a link, which makes paths longer: 1 % of 99 % full, as above,
 /// is .02 more. The control: with one link more per node they are shorter by more than that.
 #[test]
 fn table_1_paths_are_those_of_random_regular_graphs_for_any_size() {
@@ -209,9 +207,9 @@ fn crashed(failed: f64, config: Config, seed: u64) -> (Simulation<Node<u32>>, Ra
 }
 
 /// Figure 2, with a driver that tells every node of its dead neighbours: floods before the next
-/// cycle reach 100 % up to 80 % failures, .998 at 90 %, .895 at 95 % (simulated). The bounds are the
-/// reference's, .999, .995, .98 and .85 to .96. Section 5.3, healing: .999 of what can be reached at
-/// all after 2 cycles, 5 at 90 %.
+/// cycle reach 100 % up to 80 % failures, .998 at 90 %, .895 at 95 % (simulated). The bounds are
+/// the reference's, .999, .995, .98 and .85 to .96. Section 5.3, healing: .999 of what can be
+/// reached at all after 2 cycles, 5 at 90 %.
 #[test]
 fn figure_2_floods_reach_the_living_where_all_hear_of_the_dead() {
     for (seed, failed, least, cycles) in [(3, 0.5, 0.999, 2), (4, 0.8, 0.995, 2), (5, 0.9, 0.98, 5)]
@@ -232,9 +230,11 @@ fn figure_2_floods_reach_the_living_where_all_hear_of_the_dead() {
 }
 
 /// The same overlay where only those who send to the dead notice: simulated, floods reach .95 at
-/// 50 % failures, and 0 to .07 at 80 %. Two simulations of that process, one of them ours, need
-/// not agree closely: what the first floods repair decides what the next reach. After a cycle, in
-/// which all nodes send to all neighbours, the overlay is as good as in the other model.
+/// 50 % failures, .54 at 70 % and 0 to .07 at 80 %. What the first floods repair decides what the
+/// next reach, so the mean grows with their number: over 1,000 floods and 4 seeds ours reach .92,
+/// .49 and .30 (`repro leitao07-hyparview`), over the first 100 of them less. The bounds tell that
+/// from the other model, no more. After a cycle, in which all nodes send to all neighbours, the
+/// overlay is as good as there.
 #[test]
 fn figure_2_is_not_reached_where_only_senders_notice() {
     let silent = Config { watch: false, ..Config::default() };
@@ -334,8 +334,8 @@ proptest! {
 }
 
 /// No link between running nodes is one-sided for long: silence is 5 rounds, so the link goes in
-/// the sixth, of 1.1 s with jitter; what was said before may come 2.5 s late; and ticks are a second
-/// apart.
+/// the sixth, of 1.1 s with jitter; what was said before may come 2.5 s late; and ticks are a
+/// second apart.
 struct Mended(BTreeMap<(u32, u32, u64), Time>);
 
 const MENDED: Duration = Duration::from_millis(6 * 1_100 + 2_500 + 1_000);

@@ -1,7 +1,7 @@
 //! Partitions that last far longer than views live, with and without a memory of peers once known.
 //!
-//! Expected values are ours. Each case: 100 nodes join through node 0 and mix for 100 cycles; node 0
-//! dies, so that no contact is left to ask; even and odd nodes do not hear each other for 500
+//! Expected values are ours. Each case: 100 nodes join through node 0 and mix for 100 cycles; node
+//! 0 dies, so that no contact is left to ask; even and odd nodes do not hear each other for 500
 //! cycles; then the network heals.
 
 use gossip_core::sampling::remembered::Config;

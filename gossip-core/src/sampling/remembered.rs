@@ -1,9 +1,9 @@
 //! Peers once known, asked again now and then: merges overlays that a long partition has made two.
 //!
-//! Not from a paper. Every sampler drops peers that do not answer, as it must; so when a partition
-//! lasts longer than its views live, nobody knows anybody on the other side, and the overlay stays
-//! in two parts after the network has healed. [`Remembering`] wraps any sampler and keeps what that
-//! forgets:
+//! Not a protocol: it sends nothing of its own. Every sampler drops peers that do not answer, as it
+//! must; so when a partition lasts longer than its views live, nobody knows anybody on the other
+//! side, and the overlay stays in two parts after the network has healed. [`Remembering`] wraps any
+//! sampler and keeps what that forgets:
 //!
 //! ```text
 //! every round: a random peer of the view is seen by R min-wise samplers (Brahms, section 4.1)
@@ -129,7 +129,9 @@ impl<S: Protocol, const R: usize> Remembering<S, R> {
     ) -> T {
         let mut heard = Vec::new();
         let result = act(&mut self.inner, &mut Tap::new(cx, &mut heard));
-        heard.into_iter().for_each(|event| cx.emit(event));
+        for event in heard {
+            cx.emit(event);
+        }
         result
     }
 

@@ -2,7 +2,8 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Demers87Table1, Jelasity05Factor, Jelasity06Jk, Jelasity09Tman, Voulgaris05Indegree,
+    Demers87Table1, Jelasity05Factor, Jelasity06Jk, Jelasity09Tman, Leitao07Hyparview,
+    Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
@@ -14,6 +15,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Demers87Table1),
         Box::new(Jelasity05Factor),
         Box::new(Voulgaris05Indegree),
+        Box::new(Leitao07Hyparview),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]

@@ -1,4 +1,6 @@
 //! Parameters of HyParView.
+//!
+//! Not a protocol: what its constructor checks.
 
 use core::time::Duration;
 

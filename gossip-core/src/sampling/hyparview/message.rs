@@ -1,4 +1,6 @@
 //! What HyParView says on the wire.
+//!
+//! Not a protocol: its messages.
 
 use crate::message;
 use crate::wire::{Bounded, Wire};

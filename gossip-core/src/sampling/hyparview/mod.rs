@@ -31,9 +31,9 @@
 //!
 //! - Messages may be lost, where the paper's links are TCP connections: a link is made when it is
 //!   granted, requests time out, and links must be heard of.
-//! - In a round a node asks at most 8 spares that answer, and none that has refused or left it. Else
-//!   some would never stop: nodes whose only spare is the contact push each other out, and three
-//!   with one place left, each of which asks the next, all grant what all must then decline.
+//! - In a round a node asks at most 8 spares that answer, and none that has refused or left it.
+//!   Else some would never stop: nodes whose only spare is the contact push each other out, and
+//!   three with one place left, each of which asks the next, all grant what all must then decline.
 //! - As many spares are asked at a time as there are free places, at most 8, one of them urgently.
 //! - The contact is asked again at a decaying rate, and when no link is left: newcomers that the
 //!   contact let go of again may know only each other. A node that has links is carried on a walk

@@ -1,4 +1,6 @@
 //! The passive view: spares, known and not linked to.
+//!
+//! Not a protocol: a part of HyParView.
 
 use arrayvec::ArrayVec;
 

@@ -6,6 +6,7 @@ mod demers87_table1;
 mod jelasity05_factor;
 mod jelasity06_jk;
 mod jelasity09_tman;
+mod leitao07_hyparview;
 mod voulgaris05_indegree;
 mod wiring;
 
@@ -13,4 +14,5 @@ pub use demers87_table1::Demers87Table1;
 pub use jelasity05_factor::Jelasity05Factor;
 pub use jelasity06_jk::Jelasity06Jk;
 pub use jelasity09_tman::Jelasity09Tman;
+pub use leitao07_hyparview::Leitao07Hyparview;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
