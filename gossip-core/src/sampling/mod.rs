@@ -8,12 +8,14 @@
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
 //! | [`PeerSampling`] | as its H and S say | as its H and S say | either is to be traded |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
+//! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
 //! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
-//! [`Describe`](crate::Describe).
+//! [`Describe`](crate::Describe). [`Remembering`] wraps any of them, and merges what a long
+//! partition has made two.
 
 pub mod brahms;
 mod contact;
@@ -21,9 +23,11 @@ pub mod cyclon;
 mod descriptor;
 pub mod fixed;
 pub mod framework;
+pub mod hyparview;
 mod lattice;
 pub mod min_wise;
 pub mod newscast;
+pub mod remembered;
 mod weighted;
 
 pub use brahms::Brahms;
@@ -31,6 +35,8 @@ pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
 pub use framework::PeerSampling;
+pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
+pub use remembered::Remembering;
 pub use weighted::Weighted;

@@ -114,6 +114,8 @@ struct Engine<S: Protocol> {
     sent: u64,
     /// Whether events and counts are dropped: the node called is a copy.
     muted: bool,
+    /// Whether senders hear that whom they addressed is dead.
+    telling: bool,
 }
 
 struct Envelope<M> {
@@ -165,6 +167,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             trace: None,
             sent: 0,
             muted: false,
+            telling: false,
         };
         Self { nodes, engine, world, link }
     }
@@ -182,6 +185,13 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     /// Keeps a [hash](Self::trace) of all that is delivered from now on.
     pub const fn traced(mut self) -> Self {
         self.engine.trace = Some(TraceHash(0));
+        self
+    }
+
+    /// Tells senders at once ([`Layer::on_unreachable`]) that whom they addressed is dead, as a
+    /// refused connection does. By default only those who watch a node hear of its death.
+    pub const fn telling(mut self) -> Self {
+        self.engine.telling = true;
         self
     }
 
@@ -346,7 +356,13 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     #[inline]
     fn deliver(&mut self, from: u32, to: u32, message: S::Message) {
         if !self.is_alive(to) {
-            return self.engine.counts.add("network", "to the dead");
+            self.engine.counts.add("network", "to the dead");
+            if self.engine.telling && self.is_alive(from) {
+                self.call(from, Activation::Other, |state, below, cx| {
+                    state.on_unreachable(below, to, cx);
+                });
+            }
+            return;
         }
         if let Some(trace) = &mut self.engine.trace {
             trace.fold(u64::from(from) << 32 | u64::from(to));
@@ -433,20 +449,34 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
 
     /// `node` dies without notice. Whoever watches it is told. Returns whether it lived.
     pub fn kill(&mut self, node: u32) -> bool {
-        if !self.is_alive(node) {
-            return false;
-        }
-        self.engine.alive.clear(node);
-        self.world.died(node);
-        for watcher in self.engine.watches.remove(&node).unwrap_or_default() {
-            if self.is_alive(watcher) {
-                self.call(watcher, Activation::Other, |state, below, cx| {
-                    state.on_unreachable(below, node, cx);
-                });
+        self.kill_all([node]) == 1
+    }
+
+    /// These nodes die at the same moment: whoever watches one of them is told when all are dead.
+    /// Returns how many lived.
+    pub fn kill_all(&mut self, nodes: impl IntoIterator<Item = u32>) -> usize {
+        let mut killed: Vec<u32> = nodes.into_iter().collect();
+        killed.retain(|&node| {
+            let lived = self.is_alive(node);
+            if lived {
+                self.engine.alive.clear(node);
+                self.world.died(node);
+            }
+            lived
+        });
+        for &node in &killed {
+            for watcher in self.engine.watches.remove(&node).unwrap_or_default() {
+                if self.is_alive(watcher) {
+                    self.call(watcher, Activation::Other, |state, below, cx| {
+                        state.on_unreachable(below, node, cx);
+                    });
+                }
             }
         }
-        self.quiesce();
-        true
+        if !killed.is_empty() {
+            self.quiesce();
+        }
+        killed.len()
     }
 
     /// A new node joins; returns its number.

@@ -8,6 +8,7 @@ mod jelasity05_factor;
 mod jelasity06_jk;
 mod jelasity07_sampling;
 mod jelasity09_tman;
+mod leitao07_hyparview;
 mod voulgaris05_indegree;
 mod wiring;
 
@@ -17,4 +18,5 @@ pub use jelasity05_factor::Jelasity05Factor;
 pub use jelasity06_jk::Jelasity06Jk;
 pub use jelasity07_sampling::Jelasity07Sampling;
 pub use jelasity09_tman::Jelasity09Tman;
+pub use leitao07_hyparview::Leitao07Hyparview;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
