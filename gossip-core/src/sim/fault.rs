@@ -29,7 +29,10 @@ pub enum Fault {
     Restart(u32),
     /// The crashed node starts again with the state it had.
     Revive(u32),
-    /// The node stops for a while.
+    /// The node is down for so long, and then goes on with the state it had; what comes meanwhile
+    /// is lost.
+    Down(u32, Duration),
+    /// The node stops for a while; what comes meanwhile waits.
     Pause(u32),
     /// The paused node goes on.
     Resume(u32),
@@ -54,7 +57,8 @@ pub enum Fault {
 /// The words a fault may start with.
 pub const FAULTS: &str = "contact A B, join, leave A, crash A, restart A, revive A, pause A, \
      resume A, split A.., cut A B, heal, loss P, duplication P, reordering P, grey A P, \
-     latency D, latency D..D, latency D+~D";
+     down A D, latency D, latency D..D, latency D+~D, latency normal:MEAN:SD, \
+     latency lognormal:MEDIAN:ONE_IN_SIX, latency pareto:LEAST:MORE";
 
 impl Fault {
     /// Lets it happen. What makes no sense, such as a crash of the dead, changes nothing.
@@ -80,6 +84,7 @@ impl Fault {
                 }
             }
             Self::Revive(node) => drop(sim.revive(node)),
+            Self::Down(node, span) => drop(sim.down_for(node, span)),
             Self::Pause(node) => drop(sim.pause(node)),
             Self::Resume(node) => drop(sim.resume(node)),
             Self::Split(ref nodes) => {
@@ -117,6 +122,7 @@ impl fmt::Display for Fault {
             Self::Crash(node) => write!(f, "crash {node}"),
             Self::Restart(node) => write!(f, "restart {node}"),
             Self::Revive(node) => write!(f, "revive {node}"),
+            Self::Down(node, span) => write!(f, "down {node} {}", Span(*span)),
             Self::Pause(node) => write!(f, "pause {node}"),
             Self::Resume(node) => write!(f, "resume {node}"),
             Self::Split(nodes) => {
@@ -129,13 +135,7 @@ impl fmt::Display for Fault {
             Self::Duplication(p) => write!(f, "duplication {p}"),
             Self::Reordering(p) => write!(f, "reordering {p}"),
             Self::Grey(node, p) => write!(f, "grey {node} {p}"),
-            Self::Latency(Latency::Constant(delay)) => write!(f, "latency {}", Span(*delay)),
-            Self::Latency(Latency::Uniform(low, high)) => {
-                write!(f, "latency {}..{}", Span(*low), Span(*high))
-            }
-            Self::Latency(Latency::Exponential(least, mean)) => {
-                write!(f, "latency {}+~{}", Span(*least), Span(*mean))
-            }
+            Self::Latency(latency) => write!(f, "latency {latency}"),
         }
     }
 }
@@ -161,6 +161,7 @@ impl FromStr for Fault {
             ["crash", node] => Self::Crash(number(node)?),
             ["restart", node] => Self::Restart(number(node)?),
             ["revive", node] => Self::Revive(number(node)?),
+            ["down", node, time] => Self::Down(number(node)?, span(time)?),
             ["pause", node] => Self::Pause(number(node)?),
             ["resume", node] => Self::Resume(number(node)?),
             ["split", ref nodes @ ..] => {
@@ -172,7 +173,7 @@ impl FromStr for Fault {
             ["duplication", p] => Self::Duplication(probability(p)?),
             ["reordering", p] => Self::Reordering(probability(p)?),
             ["grey", node, p] => Self::Grey(number(node)?, probability(p)?),
-            ["latency", law] => Self::Latency(latency(law)?),
+            ["latency", law] => Self::Latency(law.parse()?),
             _ => return Err(format!("`{line}` is no fault; there are: {FAULTS}")),
         })
     }
@@ -257,20 +258,6 @@ pub(crate) fn probability(word: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{word}` is no probability; write a number from 0 to 1"))
 }
 
-pub(crate) fn latency(word: &str) -> Result<Latency, String> {
-    if let Some((low, high)) = word.split_once("..") {
-        let (low, high) = (span(low)?, span(high)?);
-        if high < low {
-            return Err(format!("`{word}` goes down; write the shorter latency first"));
-        }
-        Ok(Latency::Uniform(low, high))
-    } else if let Some((least, mean)) = word.split_once("+~") {
-        Ok(Latency::Exponential(span(least)?, span(mean)?))
-    } else {
-        span(word).map(Latency::Constant)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
@@ -298,6 +285,10 @@ mod tests {
             "latency 20ms",
             "latency 5ms..1s",
             "latency 1ms+~150us",
+            "latency normal:50ms:10ms",
+            "latency lognormal:50ms:80ms",
+            "latency pareto:10ms:15ms",
+            "down 3 20s",
         ] {
             assert_eq!(line.parse::<Fault>().map(|fault| fault.to_string()).as_deref(), Ok(line));
         }

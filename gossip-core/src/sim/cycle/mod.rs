@@ -28,7 +28,7 @@
 //! ```
 
 mod context;
-mod memory;
+pub(super) mod memory;
 
 use core::fmt;
 use core::mem;
