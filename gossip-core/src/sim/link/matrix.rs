@@ -174,8 +174,8 @@ impl Matrix {
     ///
     /// Names the line, the column and what is wrong there: a word that is no number, a time beyond
     /// a minute, a line of the wrong length, more than [`MAX_PLACES`] places. Fewer than half of
-    /// all pairs are no matrix either: a text may be hostile, and its matrix must not be much larger
-    /// than itself.
+    /// all pairs are no matrix either: a text may be hostile, and its matrix must not be much
+    /// larger than itself.
     pub fn parse(text: &str, form: Form, unit: Unit) -> Result<Self, MatrixError> {
         match form {
             Form::Pairs => Self::parse_pairs(text, unit),
