@@ -2,6 +2,7 @@
 //! implements [`Experiment`](super::Experiment), listed in
 //! [`registry::experiments`](super::registry::experiments).
 
+mod allavena05_partition;
 mod demers87_table1;
 mod jelasity04_variants;
 mod jelasity05_factor;
@@ -12,6 +13,7 @@ mod leitao07_hyparview;
 mod voulgaris05_indegree;
 mod wiring;
 
+pub use allavena05_partition::Allavena05Partition;
 pub use demers87_table1::Demers87Table1;
 pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
