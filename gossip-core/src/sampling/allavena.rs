@@ -31,9 +31,9 @@
 //! - A place whose list has nobody left is filled from the other list.
 //! - In a round in which nobody answered, or nobody was named, the view itself takes the part of
 //!   L1: the paper loses no message. Else the few who asked would be all that is left of it.
-//! - Who is named in several of the views is in L1 as often, and so drawn likelier. The paper can be
-//!   read so or not; read as a set, L1 lets a few nodes become known to all more slowly (after 200
-//!   rounds at w = 0, 1000 nodes and k = 20, in-degrees spread by 53 and not by 80).
+//! - Who is named in several of the views is in L1 as often, and so drawn likelier. The paper can
+//!   be read so or not; read as a set, L1 lets a few nodes become known to all more slowly (after
+//!   200 rounds at w = 0, 1000 nodes and k = 20, in-degrees spread by 53 and not by 80).
 //! - L2 keeps at most C of those who asked, each with the same chance.
 //! - A node joins by asking its contact, in the place of one of the F, and does so again at a
 //!   decaying rate and while its view is empty.
