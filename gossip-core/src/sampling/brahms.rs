@@ -50,6 +50,7 @@ use crate::protocol::{Context, Layer, Protocol};
 use crate::random::Random;
 use crate::sampling::contact::Contact;
 use crate::sampling::descriptor::view_size;
+use crate::sampling::gathered::Gathered;
 use crate::sampling::min_wise::MinWise;
 use crate::wire::{Bounded, Nothing, Wire};
 
@@ -165,38 +166,6 @@ pub struct Brahms<I, const C: usize, const S: usize> {
     number: u32,
     changes: u32,
     contact: Contact<I>,
-}
-
-/// A uniform choice, without replacement, of what came in a round.
-#[derive(Clone, Debug)]
-struct Gathered<I, const C: usize> {
-    kept: ArrayVec<I, C>,
-    came: u32,
-}
-
-impl<I, const C: usize> Default for Gathered<I, C> {
-    fn default() -> Self {
-        Self { kept: ArrayVec::new(), came: 0 }
-    }
-}
-
-impl<I: PeerId, const C: usize> Gathered<I, C> {
-    /// One more came; at most `places` are kept (Vitter's algorithm R).
-    fn take(&mut self, id: I, places: usize, random: &mut Random) {
-        self.came = self.came.saturating_add(1);
-        if self.kept.len() < places.min(C) {
-            self.kept.push(id);
-        } else if let Some(kept) = self.kept.get_mut(random.below(self.came as usize)) {
-            *kept = id;
-        }
-    }
-
-    /// `places` of what came: all that is kept, then some of it again.
-    fn fill(&self, view: &mut ArrayVec<I, C>, places: usize, random: &mut Random) {
-        for at in 0..places.min(view.remaining_capacity()) {
-            view.extend(self.kept.get(at).or_else(|| random.pick(&self.kept)).copied());
-        }
-    }
 }
 
 impl<I: PeerId, const C: usize, const S: usize> Brahms<I, C, S> {

@@ -2,9 +2,9 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Bortnikov08Brahms, Demers87Spatial, Demers87Table1, Jelasity04Variants, Jelasity05Factor,
-    Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview,
-    Voulgaris05Indegree,
+    Allavena05Partition, Bortnikov08Brahms, Demers87Spatial, Demers87Table1, Jelasity04Variants,
+    Jelasity05Factor, Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial,
+    Leitao07Hyparview, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
@@ -22,6 +22,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Jelasity07Sampling),
         Box::new(Leitao07Hyparview),
         Box::new(Bortnikov08Brahms),
+        Box::new(Allavena05Partition),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]

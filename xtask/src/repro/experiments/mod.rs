@@ -2,6 +2,7 @@
 //! implements [`Experiment`](super::Experiment), listed in
 //! [`registry::experiments`](super::registry::experiments).
 
+mod allavena05_partition;
 mod bortnikov08_brahms;
 mod demers87_spatial;
 mod demers87_table1;
@@ -15,6 +16,7 @@ mod leitao07_hyparview;
 mod voulgaris05_indegree;
 mod wiring;
 
+pub use allavena05_partition::Allavena05Partition;
 pub use bortnikov08_brahms::Bortnikov08Brahms;
 pub use demers87_spatial::Demers87Spatial;
 pub use demers87_table1::Demers87Table1;
