@@ -241,8 +241,8 @@ fn middleware04_tail_head_pushpull_spreads_degrees_by_rank() {
     assert!(alike < 140.0, "control: {alike}; seed 8");
 }
 
-/// Middleware'04: with view selection *tail* nobody takes in a newcomer for long, since the youngest
-/// give way. With *head*, the control, it gets its share.
+/// Middleware'04: with view selection *tail* nobody takes in a newcomer for long, since the
+/// youngest give way. With *head*, the control, it gets its share.
 #[test]
 fn middleware04_tail_views_take_in_no_newcomers() {
     for (config, known) in [(Config::whole_tail(30), 0..=3), (Config::whole_head(30), 10..=90)] {

@@ -25,11 +25,11 @@
 //!
 //! # Deviations from the paper
 //!
-//! - Of a peer's pushes and pull requests within a round those beyond the third are ignored, so that
-//!   one peer alone cannot flood: [`repeats`](Config::repeats), `None` in the paper, where the limit
-//!   on pushes is all there is. With history it makes no difference (a faulty share of .33 with
-//!   l1 = 20 and f = .1); without it, nodes are cut off less often (.2 instead of .37 after 120
-//!   rounds), since those who are about to be have views that name few peers many times.
+//! - Of a peer's pushes and pull requests within a round those beyond the third are ignored, so
+//!   that one peer alone cannot flood: [`repeats`](Config::repeats), `None` in the paper, where the
+//!   limit on pushes is all there is. With history it makes no difference (a faulty share of .33
+//!   with l1 = 20 and f = .1); without it, nodes are cut off less often (.2 instead of .37 after
+//!   120 rounds), since those who are about to be have views that name few peers many times.
 //! - Pushes beyond the limit are not seen by the samplers: what a flood costs is bounded.
 //! - If fewer pushed than there are places, some of them take several, as `rand` with replacement
 //!   does; pulled ids are drawn without replacement, by reservoir. The view is a multiset, as in

@@ -32,9 +32,9 @@
 //!   already keeps its place.
 //! - No more is taken from a message than this node would send.
 //! - Middleware'04's view selection *rand* is H = S = 0, *head* H = c, *tail* H = c where the
-//!   youngest [give way](Config::gives_way); the paper's ages are [hops](Ageing::Hops). Its authors'
-//!   program gives each descriptor a random digit for life, which decides among those of the same
-//!   age, and keeps those of the same digit in an order that travels with them; here 200
+//!   youngest [give way](Config::gives_way); the paper's ages are [hops](Ageing::Hops). Its
+//!   authors' program gives each descriptor a random digit for life, which decides among those of
+//!   the same age, and keeps those of the same digit in an order that travels with them; here 200
 //!   [ranks](Config::ranks) are both. That matters: whose rank is bad is dropped by all, and the
 //!   degrees of (tail, head, pushpull) have a variance of 200 instead of 108.
 //! - A node joins by an exchange with its contact, and asks it again at a decaying rate and when

@@ -120,7 +120,8 @@ impl Experiment for Bortnikov08Brahms {
             && (params.float("alpha") - 0.5).abs() < 1e-9
             && gamma < 1e-9;
         match metric {
-            // Views of finite size hold more than the fixed point: .02 with 60 members, .06 with 20.
+            // Views of finite size hold more than the fixed point: .02 with 60 members, .06 with
+            // 20.
             "view_share" if history && balanced && params.int("l1") >= 20 => {
                 published(fixed_point(params), 0.07, "section 5.2, fixed point")
             }
@@ -128,8 +129,8 @@ impl Experiment for Bortnikov08Brahms {
             "isolated" if history && balanced && (f <= 0.1 || params.int("l1") >= 60) => {
                 published(0.0, 0.001, "section 5")
             }
-            // An independent simulation; of 900 nodes those isolated have an sd of .02 to .03, there
-            // and here.
+            // An independent simulation; of 900 nodes those isolated have an sd of .02 to .03,
+            // there and here.
             "isolated" if reference && (f - 0.1).abs() < 1e-9 => {
                 published(0.35, 0.12, "an independent simulation, no history")
             }
@@ -145,9 +146,9 @@ impl Experiment for Bortnikov08Brahms {
             "victim_share" if params.choice("limit") == "off" && gamma < 1e-9 => {
                 published(1.0, 0.0, "section 5, no limit and no history: captured")
             }
-            // Derived: pushes are all faulty, and of the honest members a share of beta comes back with
-            // the pulls: of l1 one is left after log(l1) / log(1 / beta) cycles, 4.3 for 20. The last
-            // ones go by chance, which spreads the median by about one cycle.
+            // Derived: pushes are all faulty, and of the honest members a share of beta comes back
+            // with the pulls: of l1 one is left after log(l1) / log(1 / beta) cycles, 4.3 for 20.
+            // The last ones go by chance, which spreads the median by about one cycle.
             "victim_isolated" if params.choice("limit") == "off" && gamma < 1e-9 => {
                 let cycles = libm::log(params.int("l1") as f64) / -libm::log(params.float("beta"));
                 published(cycles, 2.0, "no limit and no history, derived")

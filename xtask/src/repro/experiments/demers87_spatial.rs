@@ -52,9 +52,9 @@ impl Experiment for Demers87Spatial {
     }
 
     fn source(&self) -> &'static str {
-        "Demers et al., Epidemic algorithms for replicated database maintenance, PODC 1987, section \
-         3. Tables 4 and 5 are of a network that was not published; the values are those derived \
-         there for lines and clusters, and an independent simulation's"
+        "Demers et al., Epidemic algorithms for replicated database maintenance, PODC 1987, \
+         section 3. Tables 4 and 5 are of a network that was not published; the values are those \
+         derived there for lines and clusters, and an independent simulation's"
     }
 
     fn params(&self) -> &'static [Param] {
@@ -92,9 +92,9 @@ impl Experiment for Demers87Spatial {
             if metric != "middle" || n % 2 == 1 {
                 return None;
             }
-            // Equation (3.1.1), a = 2, clusters of m: each site of the own one weighs 1 / m, each of
-            // the other 1 / 2 m^2, which makes the m-th part of the uniform choice's conversations.
-            // Their number is Poisson's, and 20 trials have 8 cycles or more each.
+            // Equation (3.1.1), a = 2, clusters of m: each site of the own one weighs 1 / m, each
+            // of the other 1 / 2 m^2, which makes the m-th part of the uniform choice's
+            // conversations. Their number is Poisson's, and 20 trials have 8 cycles or more each.
             let crossing = (n * n) as f64 / 2.0 / (n as f64 - 1.0);
             let sd = |mean: f64| (mean / 160.0).sqrt();
             return match a {

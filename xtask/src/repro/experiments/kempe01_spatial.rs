@@ -123,8 +123,8 @@ impl Experiment for Kempe01Spatial {
         }
         let &(_, row) = ROWS.iter().find(|row| (row.0 - rho).abs() < 1e-9)?;
         let value = row[COLUMNS.iter().position(|&column| column == metric)?];
-        // How the first few pushes fall moves a run by about 1.3 cycles, and what comes later by 1 to
-        // 3 % of the time; four sd of the difference of two means of ten.
+        // How the first few pushes fall moves a run by about 1.3 cycles, and what comes later by 1
+        // to 3 % of the time; four sd of the difference of two means of ten.
         let sd = libm::hypot(1.3, 0.03 * value);
         published(value, 4.0 * sd * (2.0_f64 / 10.0).sqrt(), "torus of 256 x 256")
     }
