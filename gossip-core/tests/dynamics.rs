@@ -10,6 +10,7 @@ use gossip_core::sim::event::{self, Config};
 use gossip_core::sim::fault::Fault;
 use gossip_core::sim::host::{Cycles, Host};
 use gossip_core::sim::link::{Network, Perfect};
+use gossip_core::sim::observe::neighbours;
 
 type Node = Newscast<u32, 10>;
 type InCycles = cycle::Simulation<Node>;
@@ -258,7 +259,7 @@ fn pieces_of_time_change_nothing() {
 fn lives_in_cycles() {
     let mut sim = in_cycles(30, 9);
     sim.run(10);
-    let view = |sim: &InCycles, at| sim.node(at).map(|peers| peers.degree());
+    let view = |sim: &InCycles, at| sim.node(at).map(|peers| neighbours(&**peers).len());
     let mut host = Cycles::new(&mut sim, |_| node());
     assert!(host.crash(3) && !host.crash(3) && !host.is_live(3) && !host.resume(3));
     assert!(host.revive(3) && !host.revive(3) && host.is_live(3));
