@@ -5,7 +5,6 @@ use core::time::Duration;
 use gossip_core::random::Key;
 use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::event::{Config, Simulation, Status};
-use gossip_core::sim::fault::Fault;
 use gossip_core::sim::link::{
     Bandwidth, Form, Latency, Link, Matrix, Network, Placing, Shared, Terrain, Trip, Unit,
 };
@@ -403,8 +402,7 @@ fn a_node_that_was_down_goes_on_where_it_was() {
     }
     sim.run_for(Duration::from_secs(20));
     sim.record(10_000);
-    let fault: Fault = "down 5 10s".parse().expect("a fault");
-    fault.apply(&mut sim).expect("no probability");
+    assert!(sim.down_for(5, Duration::from_secs(10)));
     let before = sim.counts().get("network", "to the dead");
     sim.run_for(Duration::from_millis(9_999));
     assert_eq!(sim.status(5), Some(Status::Crashed));

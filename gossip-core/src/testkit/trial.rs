@@ -205,7 +205,7 @@ impl<S: Layer<(), Id = u32> + 'static> Trial<S> {
         let mut undone: Vec<Fault> = Vec::new();
         for (_, fault) in schedule.0.iter().filter(|_| self.heals) {
             let undo = match *fault {
-                Fault::Crash(node) | Fault::Down(node, _) => Fault::Revive(node),
+                Fault::Crash(node) => Fault::Revive(node),
                 Fault::Pause(node) => Fault::Resume(node),
                 Fault::Split(_) | Fault::Cut(..) | Fault::Grey(..) => Fault::Heal,
                 Fault::Loss(_) => Fault::Loss(0.0),
