@@ -93,8 +93,10 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
     }
 
     /// `node` is down for `span`, and then goes on with the state it had: meanwhile it does
-    /// nothing, counts as crashed, and what comes is lost. Who watches it is told only if the
-    /// downtime is longer than [detection](super::Config::detection) takes. Returns whether it lived.
+    /// nothing, counts as crashed, and what comes is lost. Returns whether it lived.
+    ///
+    /// Who watches it is told only if the downtime is longer than
+    /// [detection](super::Config::detection) takes.
     ///
     /// ```
     /// # use core::time::Duration;
