@@ -13,7 +13,7 @@
 
 use core::time::Duration;
 
-use gossip_core::sampling::{Cyclon, HyParView};
+use gossip_core::sampling::{Cyclon, HyParView, cyclon, hyparview};
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Latency, Network};
 use gossip_core::sim::{Link, cycle};
@@ -176,7 +176,7 @@ where
 fn in_virtual_time(nodes: u32) -> Result<f64, ParameterError> {
     let (near, far) = (Duration::from_millis(10), Duration::from_millis(200));
     let network = Network::new(Latency::Uniform(near, far)).loss(0.1)?;
-    let peers = HyParView::<u32, 5, 30>::new(Default::default())?;
+    let peers = HyParView::<u32, 5, 30>::new(hyparview::Config::default())?;
     let make = move |node| OverHyParView::new(peers.clone(), Coordinator::new(rank(node)));
     let mut sim = event::Simulation::new(nodes, make, network, event::Config::seeded(7))?;
     (1..nodes).for_each(|node| sim.contact(node, 0));
@@ -203,7 +203,7 @@ fn in_virtual_time(nodes: u32) -> Result<f64, ParameterError> {
 }
 
 fn cycles_over_cyclon(nodes: u32) -> Result<f64, ParameterError> {
-    let peers = Cyclon::<u32, 20>::new(Default::default())?;
+    let peers = Cyclon::<u32, 20>::new(cyclon::Config::default())?;
     let make = |node| OverCyclon::new(peers.clone(), Coordinator::new(rank(node)));
     let order = cycle::Order::Sequential;
     let mut sim = cycle::Simulation::new((0..nodes).map(make), 42, order);
@@ -235,7 +235,7 @@ mod tests {
     /// schedules shrink to the few faults that matter if not.
     #[test]
     fn all_agree_after_any_faults() {
-        let peers = Cyclon::<u32, 20>::new(Default::default()).unwrap();
+        let peers = Cyclon::<u32, 20>::new(cyclon::Config::default()).unwrap();
         let make = move |node| OverCyclon::new(peers.clone(), Coordinator::new(rank(node)));
         let agreed = |sim: &event::Simulation<OverCyclon<u32>>| {
             let live = |node| sim.status(node) == Some(Status::Alive);
