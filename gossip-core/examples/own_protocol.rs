@@ -46,9 +46,9 @@ const LASTS: u8 = 40;
 /// told:        believe the better of the two: larger rank, or the same and younger
 /// ```
 ///
-/// There are no answers, though they would spread news sooner: what is told in a round has just got
-/// older, on every path, so that a dead node's claim is gone after [`LASTS`] rounds. An answer comes
-/// from a node that may not have had its round yet, and keeps old claims young.
+/// There are no answers, though they would spread news sooner. What is told in a round has just
+/// got older, on every path, so that a dead node's claim is gone after [`LASTS`] rounds; an answer
+/// comes from a node that may not have had its round yet, and keeps old claims young.
 #[derive(Clone, Debug)]
 pub struct Coordinator<I: PeerId> {
     rank: u32,
