@@ -126,7 +126,7 @@ impl<const C: usize, const S: usize> Sampler for Brahms<u32, C, S> {
             alpha: point.float("brahms.alpha"),
             beta: point.float("brahms.beta"),
             gamma: point.float("brahms.gamma"),
-            limit: None,
+            ..brahms::Config::default()
         };
         Brahms::new(config).map(copies).map_err(|e| refused("brahms", e))
     }
