@@ -7,9 +7,9 @@
 //!
 //! # Deviations from the paper
 //!
-//! - The map is bounded to [`LEADERS`] entries: those with the smallest ids stay. These stay at
-//!   every node, so what they count is exact; a first epoch in which every node leads needs no
-//!   guess of N.
+//! - The map is bounded, by default to [`LEADERS`] entries: those with the smallest ids stay. These
+//!   stay at every node, so what they count is exact; a first epoch in which every node leads needs
+//!   no guess of N.
 //! - Each further epoch that says nothing (no leader, or all of them gone) takes the square root of
 //!   the N that leaders are drawn by, so that a wrong estimate cannot silence the count for ever.
 //! - The estimates of the leaders are combined by the trimmed mean that the paper uses for its
@@ -29,18 +29,19 @@ use crate::push_pull::{Function, PushPull};
 /// assert_eq!(count.last_estimate(), None);
 /// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
-pub type Count<I> = PushPull<I, Leaders>;
+pub type Count<I, const L: usize = LEADERS> = PushPull<I, Leaders<L>>;
 
-/// Leaders whose counts a node keeps side by side.
+/// Leaders whose counts a node keeps side by side, by default: 16 bytes each.
 pub const LEADERS: usize = 24;
 
 /// Leaders expected per epoch by default (the paper's C): no leader at all in e^-8 = 0.03 % of
 /// epochs, more than [`LEADERS`] in fewer.
 pub const CONCURRENT: f64 = 8.0;
 
-/// How a node elects itself.
+/// How a node elects itself. It keeps the counts of `L` leaders: where memory is dear, as in large
+/// simulations, fewer than [`LEADERS`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Leaders {
+pub struct Leaders<const L: usize = LEADERS> {
     concurrent: f64,
     expected: f64,
 }
@@ -51,16 +52,23 @@ impl Default for Leaders {
     }
 }
 
-impl Leaders {
+impl<const L: usize> Leaders<L> {
     /// `concurrent` leaders (the paper's C) among, at first, `expected` nodes. If that is not
     /// known, expect 1: then all lead in the first epoch.
     ///
     /// # Errors
     ///
-    /// If `concurrent` is not above 0 and at most half of [`LEADERS`], or `expected` below 1.
+    /// If `concurrent` is not above 0 and at most half of `L`, or `expected` below 1.
+    ///
+    /// ```
+    /// use gossip_aggregate::Leaders;
+    ///
+    /// assert!(Leaders::<8>::expecting(4.0, 1.0).is_ok());
+    /// assert!(Leaders::<8>::expecting(5.0, 1.0).is_err());
+    /// ```
     pub fn expecting(concurrent: f64, expected: f64) -> Result<Self, ParameterError> {
-        ParameterError::new("concurrent C", concurrent, "leaders", "above 0 and at most 12")
-            .unless(concurrent > 0.0 && concurrent <= LEADERS as f64 / 2.0)?;
+        ParameterError::new("concurrent C", concurrent, "leaders", "above 0 and at most L/2")
+            .unless(concurrent > 0.0 && concurrent <= L as f64 / 2.0)?;
         ParameterError::new("expected N", expected, "nodes", "finite and at least 1")
             .unless(expected >= 1.0 && expected.is_finite())?;
         Ok(Self { concurrent, expected })
@@ -68,17 +76,21 @@ impl Leaders {
 }
 
 /// Each leader's share at this node, in the order of the leaders' ids.
-pub type Shares = Bounded<(u32, Finite), LEADERS>;
+pub type Shares<const L: usize = LEADERS> = Bounded<(u32, Finite), L>;
 
-impl Function for Leaders {
-    type State = Shares;
+impl<const L: usize> Function for Leaders<L> {
+    type State = Shares<L>;
     type Input = Nothing;
 
     fn set(&mut self, never: Nothing) -> Result<(), Refusal> {
         match never {}
     }
 
-    fn start<P: Protocol + ?Sized>(&mut self, last: Option<f64>, cx: &mut impl Local<P>) -> Shares {
+    fn start<P: Protocol + ?Sized>(
+        &mut self,
+        last: Option<f64>,
+        cx: &mut impl Local<P>,
+    ) -> Shares<L> {
         let mut shares = Shares::default();
         let nodes = last.unwrap_or(self.expected).max(1.0);
         // An epoch that says nothing most likely had no leader, because too many nodes were
@@ -91,12 +103,12 @@ impl Function for Leaders {
         shares
     }
 
-    fn is_sound(shares: &Shares) -> bool {
+    fn is_sound(shares: &Shares<L>) -> bool {
         shares.is_sorted_by(|a, b| a.0 < b.0)
             && shares.iter().all(|entry| entry.1.get() > 0.0 && entry.1.get() <= 1.0)
     }
 
-    fn update(mine: &Shares, theirs: &Shares) -> Shares {
+    fn update(mine: &Shares<L>, theirs: &Shares<L>) -> Shares<L> {
         let mut updated = Shares::default();
         let (mut ours, mut others) = (mine.iter().peekable(), theirs.iter().peekable());
         // Both are sorted by leader: merge them, an absent share being 0.
@@ -115,8 +127,8 @@ impl Function for Leaders {
         updated
     }
 
-    fn estimate(shares: &Shares) -> Option<f64> {
-        let mut counts: Bounded<f64, LEADERS> = Bounded::default();
+    fn estimate(shares: &Shares<L>) -> Option<f64> {
+        let mut counts: Bounded<f64, L> = Bounded::default();
         counts.fill(shares.iter().map(|entry| 1.0 / entry.1.get()).filter(|n| n.is_finite()));
         trimmed_mean(&mut counts)
     }

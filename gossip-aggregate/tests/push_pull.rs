@@ -641,9 +641,10 @@ fn control_overlapping_exchanges_without_atomicity_drift() {
 /// What a hostile or broken peer can say of a count is refused and counted.
 #[test]
 fn unsound_shares_are_refused() {
+    use gossip_aggregate::count::{LEADERS, Shares};
     use gossip_aggregate::push_pull::Function;
     let shares = |entries: &[(u32, f64)]| {
-        let mut shares = gossip_aggregate::count::Shares::default();
+        let mut shares = Shares::<LEADERS>::default();
         shares.fill(entries.iter().map(|&(id, share)| (id, Finite::new(share).unwrap())));
         shares
     };

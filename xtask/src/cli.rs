@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{Failure, Stopwatch, bench, ci, demo, repro, soak, test, tidy};
+use crate::{Failure, Stopwatch, bench, ci, demo, repro, sim, soak, test, tidy};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -24,6 +24,8 @@ enum Task {
     Tidy,
     /// The papers' experiments: measured beside published. `repro list` shows them
     Repro(repro::Request),
+    /// A scenario from a file: any stack, network and dynamics, swept and replicated
+    Sim(sim::Request),
     /// The benchmarks
     Bench(Forwarded),
     /// The long tests: those named soak_* that `test` leaves out, in release mode
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Task::Demo(request) => demo::run(&request),
         Task::Tidy => tidy::run(),
         Task::Repro(request) => repro::run(&request),
+        Task::Sim(request) => sim::run(&request),
         Task::Bench(forwarded) => bench::run(&forwarded.args, &clock),
         Task::Soak(forwarded) => soak::run(&forwarded.args, &clock),
     };

@@ -7,6 +7,7 @@
 //! | `demo` | a live cluster on real sockets: it converges, loses nodes, and repairs itself |
 //! | `tidy` | the rules that neither the compiler nor clippy knows |
 //! | `repro` | the papers' experiments: measured beside published, with a verdict |
+//! | `sim` | scenario files: any stack, network and dynamics, swept and replicated |
 //! | `bench` | the benchmarks |
 //! | `soak` | the long tests that `test` leaves out |
 //!
@@ -18,8 +19,12 @@ mod cli;
 mod clock;
 pub mod demo;
 mod failure;
+mod parallel;
+mod progress;
 pub mod repro;
+pub mod sim;
 mod soak;
+mod suggest;
 mod test;
 pub mod tidy;
 mod workspace;

@@ -16,9 +16,6 @@ pub mod report;
 pub mod self_check;
 pub mod trials;
 
-mod progress;
-mod suggest;
-
 pub use experiment::{Experiment, Metric, Published, Sample, Statistic};
 pub use params::{Kind, Param, Params, Value};
 

@@ -1,7 +1,7 @@
 //! Parameters: declared with kind, bounds, default and unit; read from `--set key=value`.
 
-use super::suggest::{did_you_mean, listed};
 use crate::Failure;
+use crate::suggest::{did_you_mean, listed};
 use std::fmt;
 use std::ops::RangeInclusive;
 

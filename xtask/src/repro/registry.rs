@@ -7,8 +7,8 @@ use super::experiments::{
     Leitao07Hyparview, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
-use super::suggest::{did_you_mean, listed};
 use crate::Failure;
+use crate::suggest::{did_you_mean, listed};
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
 pub fn experiments() -> Vec<Box<dyn Experiment>> {

@@ -171,7 +171,7 @@ fn cells(row: &Row, source: Option<usize>) -> Cells<String> {
 }
 
 /// A number with about five digits that count, in at most eleven characters.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         "-".to_owned()

@@ -2,14 +2,10 @@
 
 use super::experiment::{Experiment, Metric, Published, Sample, Statistic};
 use super::params::Params;
-use super::progress::Progress;
-use crate::Failure;
+use crate::progress::Progress;
+use crate::{Failure, parallel};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
-use std::time::Duration;
 
 /// Which trials are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +105,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// NaN for no values. An infinite value counts as greater than all others.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let half = sorted.len() / 2;
@@ -126,55 +122,12 @@ fn run(
     params: &Params,
     plan: &Plan,
 ) -> Result<Vec<Vec<Sample>>, Failure> {
-    let next = AtomicU32::new(0);
-    let (send, done) = channel();
-    let work = |send: Sender<_>| {
-        while let Some(trial) = take(&next, plan.trials) {
-            let outcome = one_trial(experiment, params, plan.seed(trial));
-            if outcome.is_err() {
-                // No more are begun. All earlier ones are, so the first to fail is always found.
-                next.fetch_max(plan.trials, Ordering::Relaxed);
-            }
-            // The receiver outlives every worker.
-            let _ = send.send((trial, outcome));
-        }
-    };
-    let threads = plan.threads.clamp(1, plan.trials.max(1) as usize);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            let send = send.clone();
-            let work = &work;
-            scope.spawn(move || work(send));
-        }
-        drop(send);
-        collect(&done, Progress::start(experiment.id(), plan.trials))
+    let progress = Progress::start(experiment.id(), "trials", plan.trials.into());
+    parallel::ordered(plan.trials, plan.threads, progress, |trial, step| {
+        let samples = one_trial(experiment, params, plan.seed(trial));
+        step();
+        samples
     })
-}
-
-/// Takes results until every worker is done, and puts them in order.
-fn collect(
-    done: &Receiver<(u32, Result<Vec<Sample>, Failure>)>,
-    mut progress: Progress,
-) -> Result<Vec<Vec<Sample>>, Failure> {
-    let mut results = BTreeMap::new();
-    loop {
-        match done.recv_timeout(Duration::from_secs(1)) {
-            Ok((trial, outcome)) => {
-                results.insert(trial, outcome);
-                progress.advance();
-            }
-            Err(RecvTimeoutError::Timeout) => progress.tick(),
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-    }
-    progress.finish();
-    results.into_values().collect()
-}
-
-/// The next trial that nobody has taken.
-fn take(next: &AtomicU32, trials: u32) -> Option<u32> {
-    let step = |at| (at < trials).then_some(at + 1);
-    next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step).ok()
 }
 
 fn one_trial(

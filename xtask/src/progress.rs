@@ -1,4 +1,4 @@
-//! How far the trials are, on stderr: a bar on a terminal, now and then a line elsewhere.
+//! How far a long task is, on stderr: a bar on a terminal, now and then a line elsewhere.
 
 use crate::Stopwatch;
 use crate::clock::human;
@@ -9,12 +9,13 @@ use std::time::Duration;
 /// Between two plain lines, and before the first: short runs print none.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Follows a number of trials.
+/// Follows a number of steps.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    label: &'static str,
-    done: u32,
-    total: u32,
+    label: String,
+    unit: &'static str,
+    done: u64,
+    total: u64,
     clock: Stopwatch,
     next_line: Duration,
     bar: Option<ProgressBar>,
@@ -22,13 +23,14 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Starts with nothing done.
-    pub(crate) fn start(label: &'static str, total: u32) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| bar(label, total));
+    pub(crate) fn start(label: &str, unit: &'static str, total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| bar(label, unit, total));
         let clock = Stopwatch::start();
-        Self { label, done: 0, total, clock, next_line: LINE_INTERVAL, bar }
+        let label = label.to_owned();
+        Self { label, unit, done: 0, total, clock, next_line: LINE_INTERVAL, bar }
     }
 
-    /// One more trial is done.
+    /// One more step is done.
     pub(crate) fn advance(&mut self) {
         self.done += 1;
         if let Some(bar) = &self.bar {
@@ -42,7 +44,7 @@ impl Progress {
         let elapsed = self.clock.elapsed();
         if self.bar.is_none() && elapsed >= self.next_line && self.done < self.total {
             self.next_line = elapsed + LINE_INTERVAL;
-            eprintln!("{}", line(self.label, self.done, self.total, elapsed));
+            eprintln!("{}", line(&self.label, self.unit, self.done, self.total, elapsed));
         }
     }
 
@@ -54,22 +56,24 @@ impl Progress {
     }
 }
 
-fn bar(label: &'static str, total: u32) -> ProgressBar {
-    let template = "{prefix} [{bar:30}] {pos}/{len} trials, {elapsed} gone, {eta} left";
-    let style = ProgressStyle::with_template(template);
-    let bar = ProgressBar::new(total.into()).with_prefix(label);
+fn bar(label: &str, unit: &str, total: u64) -> ProgressBar {
+    let template =
+        format!("{{prefix}} [{{bar:30}}] {{pos}}/{{len}} {unit}, {{elapsed}} gone, {{eta}} left");
+    let style = ProgressStyle::with_template(&template);
+    let bar = ProgressBar::new(total).with_prefix(label.to_owned());
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-fn line(label: &str, done: u32, total: u32, elapsed: Duration) -> String {
+fn line(label: &str, unit: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let left = if done == 0 {
         "time left unknown".to_owned()
     } else {
-        format!("about {} left", human(elapsed * (total - done) / done))
+        let ratio = (total - done) as f64 / done as f64;
+        format!("about {} left", human(elapsed.mul_f64(ratio)))
     };
-    format!("{label}: {done}/{total} trials, {} gone, {left}", human(elapsed))
+    format!("{label}: {done}/{total} {unit}, {} gone, {left}", human(elapsed))
 }
 
 #[cfg(test)]
@@ -78,8 +82,10 @@ mod tests {
 
     #[test]
     fn a_line_says_how_long_it_will_take() {
-        let text = line("x87-y", 5, 20, Duration::from_secs(10));
+        let text = line("x87-y", "trials", 5, 20, Duration::from_secs(10));
         assert_eq!(text, "x87-y: 5/20 trials, 10.0 s gone, about 30.0 s left");
-        assert!(line("x87-y", 0, 20, Duration::from_secs(10)).ends_with("time left unknown"));
+        assert!(
+            line("x87-y", "trials", 0, 20, Duration::from_secs(10)).ends_with("time left unknown")
+        );
     }
 }

@@ -1,0 +1,214 @@
+//! The two drivers behind one face, whatever stack they run.
+
+use super::scenario::Point;
+use super::stack::{Application, Built, Maker, Reading, Sampler, refused};
+use super::value;
+use crate::Failure;
+use gossip_core::ParameterError;
+use gossip_core::sim::link::{Latency, Network};
+use gossip_core::sim::observe::{Graph, neighbours};
+use gossip_core::sim::{cycle, event};
+use std::time::Duration;
+
+/// What was sent since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Traffic {
+    pub(super) messages: u64,
+    /// `None`: the driver does not serialise.
+    pub(super) bytes: Option<u64>,
+}
+
+/// A simulation.
+pub(super) trait Driver {
+    /// Lets a cycle pass.
+    fn step(&mut self);
+    /// The live nodes.
+    fn live(&self) -> Vec<u32>;
+    /// These nodes die at the same moment.
+    fn kill(&mut self, nodes: &[u32]);
+    /// A new node joins; returns its number.
+    fn join(&mut self) -> Result<u32, Failure>;
+    /// Gives `node` somebody to talk to first.
+    fn contact(&mut self, node: u32, peer: u32);
+    /// Puts peers into the view of `node`.
+    fn introduce(&mut self, node: u32, peers: &[u32]);
+    /// Asks node 0 what the application begins with, if anything.
+    fn open(&mut self);
+    /// The links, to change their faults.
+    fn network(&mut self) -> &mut Network;
+    /// What was sent since the start.
+    fn traffic(&self) -> Traffic;
+    /// Calls `visit` with what each live node looks like.
+    fn read(&self, visit: &mut dyn FnMut(Reading));
+    /// Who knows whom.
+    fn graph(&self) -> Graph;
+    /// [`Application::missing`].
+    fn missing(&self) -> Option<f64>;
+}
+
+/// The driver that `point` names, with its nodes, who know nobody but their first peers.
+pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver>, Failure> {
+    let size = point.count("size");
+    let peers = S::Sampler::maker(point, seed)?;
+    let apps = S::App::maker(point, seed)?;
+    let make: Maker<S> = Box::new(move |node| S::build(peers(node), apps(node)));
+    let network = network(point).map_err(|e| refused("network", e))?;
+    if point.text("driver.kind") == "event" {
+        let config = event::Config {
+            tick: value::span(point.text("driver.tick")).expect("checked when it was read"),
+            jitter: point.float("driver.jitter"),
+            ..event::Config::seeded(seed)
+        };
+        let tick = config.tick;
+        let sim = event::Simulation::new(size, make, network, config);
+        return Ok(Box::new(Sim::Event(sim.map_err(|e| refused("driver", e))?, tick)));
+    }
+    let nodes = (0..size).map(&make);
+    let sim = match point.text("driver.order") {
+        "synchronous" => cycle::Simulation::synchronous(nodes, seed, (), network),
+        "blocked" => {
+            let order = cycle::Order::Blocked(point.size("driver.block"));
+            cycle::Simulation::with(nodes, seed, order, (), network)
+        }
+        _ => cycle::Simulation::with(nodes, seed, cycle::Order::Sequential, (), network),
+    };
+    let sim = if point.flag("driver.telling") { sim.telling() } else { sim };
+    Ok(Box::new(Sim::Cycle(sim, size, make)))
+}
+
+fn network(point: &Point) -> Result<Network, ParameterError> {
+    let latency = match point.text("driver.kind") {
+        "event" => value::latency(point.text("network.latency")).expect("checked when read"),
+        _ => Latency::Constant(Duration::ZERO),
+    };
+    Network::new(latency)
+        .loss(point.float("network.loss"))?
+        .link_failure(point.float("network.link-failure"))?
+        .duplication(point.float("network.duplication"))?
+        .reordering(point.float("network.reordering"))
+}
+
+/// A simulation of stacks `S`.
+enum Sim<S: Built> {
+    /// With the number of the next newcomer, and what makes it.
+    Cycle(cycle::Simulation<S, (), Network>, u32, Maker<S>),
+    /// With the length of a tick.
+    Event(event::Simulation<S, Network>, Duration),
+}
+
+impl<S: Built> Sim<S> {
+    /// Calls `visit` with every live node.
+    fn visit<'a>(&'a self, visit: &mut dyn FnMut(u32, &'a S)) {
+        match self {
+            Sim::Cycle(sim, ..) => sim.nodes().for_each(|(node, state)| visit(node, state)),
+            Sim::Event(sim, _) => sim.nodes().for_each(|(node, state)| visit(node, state)),
+        }
+    }
+}
+
+impl<S: Built> Driver for Sim<S> {
+    fn step(&mut self) {
+        // Nobody listens to what nodes tell their owners.
+        match self {
+            Sim::Cycle(sim, ..) => {
+                sim.step();
+                sim.events().take().for_each(drop);
+            }
+            Sim::Event(sim, tick) => {
+                sim.run_for(*tick);
+                sim.events().take().for_each(drop);
+            }
+        }
+    }
+
+    fn live(&self) -> Vec<u32> {
+        let mut live = Vec::new();
+        self.visit(&mut |node, _| live.push(node));
+        live
+    }
+
+    fn kill(&mut self, nodes: &[u32]) {
+        match self {
+            Sim::Cycle(sim, ..) => {
+                sim.kill_all(nodes.iter().copied());
+            }
+            Sim::Event(sim, _) => {
+                for &node in nodes {
+                    sim.crash(node);
+                }
+            }
+        }
+    }
+
+    fn join(&mut self) -> Result<u32, Failure> {
+        match self {
+            Sim::Cycle(sim, next, make) => {
+                let state = make(*next);
+                *next += 1;
+                Ok(sim.join(state))
+            }
+            Sim::Event(sim, _) => sim.join().map_err(|e| refused("driver", e)),
+        }
+    }
+
+    fn contact(&mut self, node: u32, peer: u32) {
+        match self {
+            Sim::Cycle(sim, ..) => sim.contact(node, peer),
+            Sim::Event(sim, _) => sim.contact(node, peer),
+        }
+    }
+
+    fn introduce(&mut self, node: u32, peers: &[u32]) {
+        let state = match self {
+            Sim::Cycle(sim, ..) => sim.node_mut(node),
+            Sim::Event(sim, _) => sim.node_mut(node),
+        };
+        if let Some(state) = state {
+            for &peer in peers {
+                state.peers_mut().introduce(peer);
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        let Some(command) = S::App::opening().map(S::ask) else { return };
+        // A refusal changes nothing; an application opens with what an empty node takes.
+        let _ = match self {
+            Sim::Cycle(sim, ..) => sim.command(0, command),
+            Sim::Event(sim, _) => sim.command(0, command),
+        };
+    }
+
+    fn network(&mut self) -> &mut Network {
+        match self {
+            Sim::Cycle(sim, ..) => sim.link_mut(),
+            Sim::Event(sim, _) => sim.link_mut(),
+        }
+    }
+
+    fn traffic(&self) -> Traffic {
+        match self {
+            Sim::Cycle(sim, ..) => Traffic { messages: sim.sent(), bytes: None },
+            Sim::Event(sim, _) => {
+                let traffic = sim.traffic();
+                Traffic { messages: traffic.datagrams, bytes: Some(traffic.bytes) }
+            }
+        }
+    }
+
+    fn read(&self, visit: &mut dyn FnMut(Reading)) {
+        self.visit(&mut |_, state| visit(state.app().reading()));
+    }
+
+    fn graph(&self) -> Graph {
+        let mut known = Vec::new();
+        self.visit(&mut |node, state| known.push((node, neighbours(state.peers()))));
+        Graph::new(known)
+    }
+
+    fn missing(&self) -> Option<f64> {
+        let mut nodes = Vec::new();
+        self.visit(&mut |node, state| nodes.push((node, state.app())));
+        S::App::missing(&nodes)
+    }
+}

@@ -1,0 +1,222 @@
+//! What is looked at, by name, each every so many cycles.
+
+use super::driver::{Driver, Traffic};
+use super::scenario::Point;
+use super::schema::KEYS;
+use super::stack::Reading;
+use crate::repro::trials::median;
+use gossip_core::random::Key;
+use gossip_core::sim::observe::{Graph, Spread};
+
+/// Nodes from which path lengths are measured.
+const SOURCES: usize = 20;
+
+/// The observers of `point`, in the order of their declaration; `preset` if it names none.
+pub(super) fn observed(point: &Point, preset: &[&'static str]) -> Vec<&'static str> {
+    let all = KEYS.iter().filter_map(|key| key.path.strip_prefix("observe."));
+    let named: Vec<_> = all.filter(|name| point.period(name).is_some()).collect();
+    if named.is_empty() { preset.to_vec() } else { named }
+}
+
+/// The observers of a run.
+#[derive(Debug)]
+pub(super) struct Observers {
+    /// Each with its period.
+    all: Vec<(&'static str, u32)>,
+    key: Key,
+    /// What was sent when traffic was last looked at, and the cycle of that.
+    before: [(Traffic, u32); 2],
+}
+
+/// What several observers of one cycle share; made when the first of them asks.
+struct Look<'a> {
+    driver: &'a dyn Driver,
+    readings: Option<Readings>,
+    graph: Option<Graph>,
+    undirected: Option<Graph>,
+}
+
+/// What the applications say.
+struct Readings {
+    truth: f64,
+    nodes: usize,
+    estimates: Vec<f64>,
+    finished: Vec<f64>,
+    informed: usize,
+}
+
+impl Observers {
+    pub(super) fn new(point: &Point, names: &[&'static str], seed: u64) -> Self {
+        let all = names.iter().map(|name| (*name, point.period(name).unwrap_or(1))).collect();
+        Self { all, key: Key::new(seed).with(OBSERVE), before: Default::default() }
+    }
+
+    /// What is to be seen after `cycle`, if it is the turn of any.
+    pub(super) fn look(
+        &mut self,
+        driver: &dyn Driver,
+        cycle: u32,
+        is_last: bool,
+    ) -> Option<Vec<Option<f64>>> {
+        let is_due = |period: u32| is_last || cycle.is_multiple_of(period);
+        if !self.all.iter().any(|(_, period)| is_due(*period)) {
+            return None;
+        }
+        let mut look = Look { driver, readings: None, graph: None, undirected: None };
+        let all = self.all.clone();
+        let values =
+            all.iter().map(
+                |(name, period)| {
+                    if is_due(*period) { self.value(name, &mut look, cycle) } else { None }
+                },
+            );
+        Some(values.collect())
+    }
+
+    fn value(&mut self, name: &str, look: &mut Look<'_>, cycle: u32) -> Option<f64> {
+        match name {
+            "messages" => self.sent(0, look, cycle, |traffic| Some(traffic.messages)),
+            "bytes" => self.sent(1, look, cycle, |traffic| traffic.bytes),
+            "path" => {
+                let mut random = self.key.random(cycle.into());
+                let paths = look.undirected().paths(SOURCES, &mut random);
+                (paths.mean > 0.0).then_some(paths.mean)
+            }
+            "nodes" | "estimate" | "error" | "max-error" | "epoch-error" | "variance"
+            | "informed" => look.readings().value(name),
+            "missing" => look.driver.missing(),
+            _ => Some(look.overlay(name)),
+        }
+    }
+
+    /// What was sent since the last time, per node and cycle.
+    fn sent(
+        &mut self,
+        which: usize,
+        look: &mut Look<'_>,
+        cycle: u32,
+        of: impl Fn(Traffic) -> Option<u64>,
+    ) -> Option<f64> {
+        let now = look.driver.traffic();
+        let (before, since) = self.before[which];
+        self.before[which] = (now, cycle);
+        let sent = of(now)? - of(before).unwrap_or(0);
+        let share = look.readings().nodes as f64 * f64::from(cycle - since);
+        (share > 0.0).then(|| sent as f64 / share)
+    }
+}
+
+impl Look<'_> {
+    fn readings(&mut self) -> &Readings {
+        let driver = self.driver;
+        self.readings.get_or_insert_with(|| Readings::of(driver))
+    }
+
+    fn graph(&mut self) -> &Graph {
+        let driver = self.driver;
+        self.graph.get_or_insert_with(|| driver.graph())
+    }
+
+    fn undirected(&mut self) -> &Graph {
+        if self.undirected.is_none() {
+            self.undirected = Some(self.graph().undirected());
+        }
+        self.undirected.get_or_insert_with(|| Graph::new::<[u32; 0]>([]))
+    }
+
+    fn overlay(&mut self, name: &str) -> f64 {
+        match name {
+            "in-degree-sd" => self.graph().in_degree().sd,
+            "in-degree-max" => self.graph().in_degree().max,
+            "clustering" => self.undirected().clustering(),
+            "components" => components(self.undirected()).len() as f64,
+            "largest" => {
+                let sizes = components(self.undirected());
+                let all: usize = sizes.iter().sum();
+                sizes.iter().max().map_or(0.0, |most| *most as f64 / all as f64)
+            }
+            _ => {
+                let graph = self.graph();
+                graph.dead_links() as f64 / graph.nodes().count().max(1) as f64
+            }
+        }
+    }
+}
+
+impl Readings {
+    fn of(driver: &dyn Driver) -> Self {
+        let (mut sum, mut inputs) = (0.0, 0_usize);
+        let (mut estimates, mut finished) = (Vec::new(), Vec::new());
+        let (mut nodes, mut informed) = (0, 0);
+        driver.read(&mut |reading: Reading| {
+            nodes += 1;
+            informed += usize::from(reading.informed);
+            estimates.extend(reading.estimate);
+            finished.extend(reading.finished);
+            if let Some(input) = reading.input {
+                sum += input;
+                inputs += 1;
+            }
+        });
+        let truth = if inputs > 0 { sum / inputs as f64 } else { nodes as f64 };
+        Self { truth, nodes, estimates, finished, informed }
+    }
+
+    fn value(&self, name: &str) -> Option<f64> {
+        let Self { truth, nodes, estimates, finished, informed } = self;
+        let errors = |of: &[f64]| -> Vec<f64> {
+            of.iter().map(|estimate| ((estimate - truth) / truth).abs()).collect()
+        };
+        let value = match name {
+            "nodes" => *nodes as f64,
+            "informed" => *informed as f64 / *nodes as f64,
+            "estimate" => median(estimates),
+            "error" => median(&errors(estimates)),
+            "epoch-error" => median(&errors(finished)),
+            "max-error" => errors(estimates).into_iter().reduce(f64::max)?,
+            "variance" if estimates.is_empty() => return None,
+            _ => Spread::of(estimates.iter().copied()).variance(),
+        };
+        (!value.is_nan()).then_some(value)
+    }
+}
+
+/// The sizes of the components of an undirected graph.
+fn components(graph: &Graph) -> Vec<usize> {
+    let most = graph.nodes().last().map_or(0, |node| node as usize + 1);
+    let mut seen = vec![false; most];
+    let mut sizes = Vec::new();
+    let mut stack = Vec::new();
+    for first in graph.nodes() {
+        if std::mem::replace(&mut seen[first as usize], true) {
+            continue;
+        }
+        let mut size = 0;
+        stack.push(first);
+        while let Some(node) = stack.pop() {
+            size += 1;
+            for &next in graph.known_to(node) {
+                if !std::mem::replace(&mut seen[next as usize], true) {
+                    stack.push(next);
+                }
+            }
+        }
+        sizes.push(size);
+    }
+    sizes
+}
+
+/// Names the randomness of measures.
+const OBSERVE: u64 = gossip_core::id::hash(b"xtask::sim::observe");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_are_counted() {
+        let graph = Graph::new([(0, vec![1]), (1, vec![]), (3, vec![]), (4, vec![3])]);
+        assert_eq!(components(&graph.undirected()), [2, 2]);
+        assert_eq!(components(&Graph::new::<[u32; 0]>([])), [0_usize; 0]);
+    }
+}

@@ -1,0 +1,234 @@
+//! A scenario: what a file and its overrides say, checked, as points to run.
+
+use super::document::{Document, Setting};
+use super::schema::{self, TOPOLOGIES};
+use super::value::Value;
+use crate::Failure;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The most runs of a scenario: points times replicas.
+const RUNS: usize = 1_000_000;
+
+/// What is to be run.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    /// The file's name without its ending.
+    pub(super) name: String,
+    /// Where files that it names are looked for.
+    pub(super) folder: PathBuf,
+    /// One for each combination of what is swept.
+    pub(super) points: Vec<Point>,
+}
+
+/// A value for every key that has one.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    values: BTreeMap<&'static str, Value>,
+    /// What makes this point differ from the others.
+    pub(super) swept: Vec<(&'static str, Value)>,
+    /// Where files that it names are looked for.
+    folder: PathBuf,
+}
+
+impl Scenario {
+    /// Reads `path`, with `sets` (each `key=value`) instead of what it says there.
+    pub(super) fn open(path: &Path, sets: &[String]) -> Result<Self, Failure> {
+        let shown = path.display().to_string();
+        let failed = |why: &dyn std::fmt::Display| {
+            Failure::Usage(format!("cannot read the scenario {shown}: {why}"))
+        };
+        let length = std::fs::metadata(path).map_err(|e| failed(&e))?.len();
+        if length > 1 << 20 {
+            return Err(failed(&"it is longer than 1 MiB"));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| failed(&e))?;
+        let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        Self::read(&stem, &shown, text, folder, sets)
+    }
+
+    /// Reads `text`, which is from the file `shown`.
+    pub(super) fn read(
+        name: &str,
+        shown: &str,
+        text: String,
+        folder: PathBuf,
+        sets: &[String],
+    ) -> Result<Self, Failure> {
+        let document = Document::read(shown, text, sets)?;
+        let base: BTreeMap<_, _> = schema::KEYS
+            .iter()
+            .filter_map(|key| Some((key.path, key.preset.value()?)))
+            .chain(document.fixed().map(|(key, value)| (key.path, value.clone())))
+            .collect();
+        let swept: Vec<_> = document.swept().collect();
+        let combinations = swept.iter().fold(1_usize, |n, (_, v)| n.saturating_mul(v.len()));
+        if combinations > RUNS {
+            return Err(Failure::Usage(format!(
+                "{shown}: the sweep has {combinations} points; at most {RUNS} can be run"
+            )));
+        }
+        let mut points = vec![Point { values: base, swept: Vec::new(), folder: folder.clone() }];
+        for (key, values) in swept {
+            let with = |point: &Point, value: &Value| {
+                let mut point = point.clone();
+                point.values.insert(key.path, value.clone());
+                point.swept.push((key.path, value.clone()));
+                point
+            };
+            let all = points.iter().flat_map(|point| values.iter().map(|v| with(point, v)));
+            points = all.collect();
+        }
+        let scenario = Self { name: name.to_owned(), folder, points };
+        scenario.check_sections(&document)?;
+        scenario.check_spans(&document)?;
+        if combinations.saturating_mul(scenario.replicas() as usize) > RUNS {
+            let replicas = scenario.replicas();
+            return Err(Failure::Usage(format!(
+                "{shown}: {combinations} points times {replicas} replicas; at most {RUNS} runs"
+            )));
+        }
+        Ok(scenario)
+    }
+
+    /// What is set for a sampler or an application that no point has would be ignored: an error.
+    fn check_sections(&self, document: &Document) -> Result<(), Failure> {
+        for setting in &document.settings {
+            let Some((section, _)) = setting.key.path.split_once('.') else { continue };
+            let (wanted, is_one) = match section {
+                "newscast" | "cyclon" | "peer-sampling" | "hyparview" | "brahms" => {
+                    ("sampler", section)
+                }
+                "topology" => ("sampler", "static"),
+                "mean" | "count" | "rumor" | "t-man" => ("application", section),
+                _ => continue,
+            };
+            let fits = |point: &Point| {
+                let named = point.text(wanted);
+                named == is_one || is_one == "static" && TOPOLOGIES.contains(&named)
+            };
+            if !self.points.iter().any(fits) {
+                let named = self.points.first().map_or("", |point| point.text(wanted));
+                let path = setting.key.path;
+                let what = format!("`{path}` has no effect: `{wanted}` is {named}, not {is_one}");
+                return Err(document.error_at_key(setting, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Things that end before they begin.
+    fn check_spans(&self, document: &Document) -> Result<(), Failure> {
+        for point in &self.points {
+            for section in ["partition", "churn", "growth"] {
+                let [from, until] = ["from", "until"].map(|end| format!("{section}.{end}"));
+                if point.int(&from) > point.int(&until) {
+                    let wrong = |s: &&Setting| s.key.path == from || s.key.path == until;
+                    let (from, until) = (point.int(&from), point.int(&until));
+                    let what = format!("`{section}` ends (at {until}) before it begins ({from})");
+                    return Err(match document.settings.iter().find(wrong) {
+                        Some(setting) => document.error_at_key(setting, what),
+                        None => Failure::Usage(what),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What holds for all points: these keys cannot be swept.
+    fn first(&self) -> &Point {
+        &self.points[0]
+    }
+
+    pub(super) fn description(&self) -> &str {
+        self.first().text("description")
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        self.first().text("source")
+    }
+
+    pub(super) fn replicas(&self) -> u32 {
+        self.first().count("replicas")
+    }
+
+    pub(super) fn seed(&self, replica: u32) -> u64 {
+        (self.first().int("seed") as u64).wrapping_add(replica.into())
+    }
+
+    /// The file that `output.{kind}` names, if any.
+    pub(super) fn output(&self, kind: &str) -> Option<PathBuf> {
+        self.first().optional_text(&format!("output.{kind}")).map(|name| self.folder.join(name))
+    }
+}
+
+impl Point {
+    fn value(&self, path: &str) -> &Value {
+        self.values.get(path).unwrap_or_else(|| panic!("`{path}` has no value and no default"))
+    }
+
+    /// The value of a key of whole numbers.
+    pub(super) fn int(&self, path: &str) -> i64 {
+        match self.value(path) {
+            Value::Int(value) => *value,
+            other => panic!("`{path}` is {other:?}, not a whole number"),
+        }
+    }
+
+    /// The value of a key that counts; what is beyond a `u32` is the largest one.
+    pub(super) fn count(&self, path: &str) -> u32 {
+        u32::try_from(self.int(path).max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// The value of a key that counts something in memory.
+    pub(super) fn size(&self, path: &str) -> usize {
+        self.count(path) as usize
+    }
+
+    /// The value of a key of numbers.
+    pub(super) fn float(&self, path: &str) -> f64 {
+        match self.value(path) {
+            Value::Float(value) => *value,
+            other => panic!("`{path}` is {other:?}, not a number"),
+        }
+    }
+
+    /// The value of a key of words.
+    pub(super) fn text(&self, path: &str) -> &str {
+        match self.value(path) {
+            Value::Text(value) => value,
+            other => panic!("`{path}` is {other:?}, not a text"),
+        }
+    }
+
+    /// The value of a key of words, if it is given.
+    pub(super) fn optional_text(&self, path: &str) -> Option<&str> {
+        self.values.contains_key(path).then(|| self.text(path))
+    }
+
+    /// The value of a key that is true or false.
+    pub(super) fn flag(&self, path: &str) -> bool {
+        self.value(path) == &Value::Flag(true)
+    }
+
+    /// The period of an observer, if it is asked for.
+    pub(super) fn period(&self, observer: &str) -> Option<u32> {
+        let path = format!("observe.{observer}");
+        self.values.contains_key(path.as_str()).then(|| self.count(&path))
+    }
+
+    /// The sides of a lattice, if given.
+    pub(super) fn sides(&self) -> Option<&[u32]> {
+        match self.values.get("topology.sides")? {
+            Value::Sides(sides) => Some(sides),
+            _ => None,
+        }
+    }
+
+    /// A file that a key names.
+    pub(super) fn file(&self, path: &str) -> Option<PathBuf> {
+        self.optional_text(path).map(|name| self.folder.join(name))
+    }
+}
