@@ -3,6 +3,9 @@
 //! - [`cycle`]: rounds without time or bytes, for a million nodes.
 //! - [`event`]: virtual time and real datagrams, with latency, loss, duplication, reordering,
 //!   partitions and churn.
+//! - [`fault`], [`dynamics`]: what happens to nodes and links, one by one, or as churn; [`host`] is
+//!   what lets it happen, in either driver.
+//! - [`initial`]: what nodes hold at the start.
 //! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
@@ -15,10 +18,13 @@
 
 pub mod adversary;
 pub mod cycle;
+pub mod dynamics;
 pub mod event;
 mod events;
 pub mod fault;
 pub mod graph_text;
+pub mod host;
+pub mod initial;
 pub mod link;
 pub mod observe;
 mod oracle;
