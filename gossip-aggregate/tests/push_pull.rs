@@ -193,10 +193,11 @@ fn section_5_sequential_pairs_converge_by_0_3033() {
     assert_near("seq", mean((0..20).map(run)), 1.0 / (2.0 * E.sqrt()), 0.003);
 }
 
-/// Section 5: two disjoint perfect matchings a cycle give 1/4, N random pairs 1/e. One matching
-/// alone, the control, gives 1/2.
+/// Section 5, by name: two disjoint perfect matchings a cycle (pm) give 1/4, N random pairs (rand)
+/// 1/e, each node with a random other (seq) 1/(2 sqrt e). One matching alone, the control, gives
+/// 1/2.
 #[test]
-fn section_5_matchings_converge_by_a_quarter_and_random_pairs_by_1_over_e() {
+fn section_5_pairs_by_name_converge_at_their_rates() {
     let run = |selection, seed| {
         let nodes = averages(Start::Uniform, 10_000, seed);
         let world = Pairs::new(selection, 10_000, seed).unwrap();
@@ -214,10 +215,11 @@ fn section_5_matchings_converge_by_a_quarter_and_random_pairs_by_1_over_e() {
         )
         .0
     };
-    let matched = mean((0..8).map(|seed| run(Selection::Matchings, seed)));
-    assert_near("pm", matched, 0.25, 0.003);
-    let random = mean((0..8).map(|seed| run(Selection::Random, seed)));
-    assert_near("rand", random, 1.0 / E, 0.005);
+    let rates = [("pm", 0.25, 0.003), ("rand", 1.0 / E, 0.005), ("seq", 0.5 / E.sqrt(), 0.003)];
+    for (name, rate, tolerance) in rates {
+        let selection = Selection::named(name).unwrap();
+        assert_near(name, mean((0..8).map(|seed| run(selection, seed))), rate, tolerance);
+    }
 
     let world = Pairs::new(Selection::Matchings, 10_000, 1).unwrap();
     let nodes = averages(Start::Uniform, 10_000, 1);

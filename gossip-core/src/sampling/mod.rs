@@ -16,11 +16,12 @@
 //! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
 //! [`Describe`](crate::Describe). [`Remembering`] wraps any of them, and merges what a long
-//! partition has made two.
+//! partition has made two; [`Correlated`] makes the layers above ask whom the sampler asks.
 
 pub mod allavena;
 pub mod brahms;
 mod contact;
+pub mod correlated;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
@@ -35,6 +36,7 @@ mod weighted;
 
 pub use allavena::Allavena;
 pub use brahms::Brahms;
+pub use correlated::Correlated;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};

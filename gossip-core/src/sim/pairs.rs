@@ -1,8 +1,9 @@
 //! Partners chosen by an oracle: the pair selections for which averaging has closed forms.
 //!
 //! Jelasity, Montresor, Babaoglu, *Gossip-based aggregation in large dynamic networks*, ACM TOCS
-//! 23(3), 2005, section 5: GETPAIR_PM and GETPAIR_RAND. (GETPAIR_SEQ, the protocol itself, needs no
-//! oracle: it is [`Complete`](crate::sampling::Complete) in the sequential order.)
+//! 23(3), 2005, section 5: GETPAIR_PM, GETPAIR_RAND and GETPAIR_SEQ. (The last is the protocol
+//! itself, which needs no oracle: it is [`Complete`](crate::sampling::Complete) in the sequential
+//! order.) The variance of averages falls in a cycle by 1/4, 1/e and 1/(2 sqrt e).
 //!
 //! An oracle is the [`World`] that the nodes stand over. It tells each node that is called whom to
 //! ask, or nobody. In a cycle of the driver a node acts once; a cycle of the paper is N pairs, and
@@ -31,6 +32,33 @@ pub enum Selection {
     Matchings,
     /// N uniformly random pairs a cycle. GETPAIR_RAND.
     Random,
+    /// Each node once a cycle with a uniformly random other. GETPAIR_SEQ.
+    Sequential,
+}
+
+impl Selection {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Matchings, Self::Random, Self::Sequential];
+
+    /// The paper's name: `pm`, `rand` or `seq`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Matchings => "pm",
+            Self::Random => "rand",
+            Self::Sequential => "seq",
+        }
+    }
+
+    /// The one of this [name](Self::name).
+    ///
+    /// ```
+    /// use gossip_core::sim::pairs::Selection;
+    /// assert_eq!(Selection::named("seq"), Some(Selection::Sequential));
+    /// assert_eq!(Selection::named("sequential"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|selection| selection.name() == name)
+    }
 }
 
 /// An oracle below a simulation.
@@ -57,7 +85,8 @@ impl Pairs {
     /// If there are less than 2 nodes, or an odd number of them to be matched.
     pub fn new(selection: Selection, nodes: u32, seed: u64) -> Result<Self, ParameterError> {
         let error = ParameterError::new("n", nodes.into(), "nodes", "at least 4, and even for pm");
-        error.unless(nodes >= 4 && (selection == Selection::Random || nodes.is_multiple_of(2)))?;
+        error
+            .unless(nodes >= 4 && (selection != Selection::Matchings || nodes.is_multiple_of(2)))?;
         Ok(Self {
             selection,
             key: Key::new(seed).with(PAIRS),
@@ -94,16 +123,22 @@ impl Pairs {
                 self.pending.extend((1..nodes).step_by(2).map(link));
                 self.pending.extend((0..nodes).step_by(2).map(link));
             }
+            Selection::Sequential => {
+                for (one, partner) in self.partners.iter_mut().enumerate() {
+                    let other = random.below(nodes - 1);
+                    *partner = Some((other + usize::from(other >= one)) as u32);
+                }
+            }
         }
     }
 
     /// Deals the next pairs out to those who are to begin them, until one finds both its ends
     /// dealt to, so that the order of the pairs is kept.
     fn deal(&mut self) {
+        self.partners.fill(None);
         if self.pending.is_empty() {
             self.draw();
         }
-        self.partners.fill(None);
         let half = self.partners.len() / 2;
         let limit = if self.selection == Selection::Matchings { half } else { usize::MAX };
         for _ in 0..limit {

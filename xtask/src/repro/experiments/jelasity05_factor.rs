@@ -85,8 +85,7 @@ impl Experiment for Jelasity05Factor {
 
     fn run(&self, params: &Params, seed: u64) -> Vec<Sample> {
         let factor = match (params.choice("pairs"), params.choice("overlay")) {
-            ("pm", _) => paired(params, Selection::Matchings, seed),
-            ("rand", _) => paired(params, Selection::Random, seed),
+            (name @ ("pm" | "rand"), _) => paired(params, name, seed),
             (_, "newscast") => over_newscast(params, seed),
             (_, "cyclon") => over_cyclon(params, seed),
             (_, "kout") => {
@@ -273,7 +272,8 @@ fn over<D: World<Average<u32>> + Peers<Id = u32>>(params: &Params, world: D, see
     factor(params, sim, |node| node, Simulation::step)
 }
 
-fn paired(params: &Params, selection: Selection, seed: u64) -> f64 {
+fn paired(params: &Params, name: &str, seed: u64) -> f64 {
+    let selection = Selection::named(name).expect("declared by its name");
     let world = Pairs::new(selection, nodes(params), seed).expect("checked");
     let averages = (0..nodes(params)).map(|node| average(params, node, seed));
     let sim = Simulation::with(averages, seed, Order::Sequential, world, network(params));
