@@ -114,8 +114,13 @@ pub const PATIENCE: Duration = Duration::from_millis(450);
 ///
 /// It reads as the exchange itself does: [`Peers`] and the other capabilities pass through, and it
 /// dereferences to the exchange's state.
+///
+/// `MEMORY` is how many requests it remembers having settled, so that one that comes twice is
+/// settled once. Only [atomic](Exchange::ATOMIC) exchanges need any: a node is asked about once a
+/// period, so with four of them a copy delayed by less than a few periods is known again (our
+/// choice). The others may go without, and take 16 bytes less.
 #[derive(Clone, Debug)]
-pub struct Pairwise<X: Protocol> {
+pub struct Pairwise<X: Protocol, const MEMORY: usize = 4> {
     inner: X,
     /// The exchange under way: until when, or [`Time::NEVER`] if there is none, and with whom.
     until: Time,
@@ -125,17 +130,13 @@ pub struct Pairwise<X: Protocol> {
     number: u32,
     patience_micros: u32,
     /// Fingerprints of the requests settled last, so that one that comes twice is settled once.
-    settled: [u32; REMEMBERED],
+    settled: [u32; MEMORY],
 }
-
-/// Requests an atomic exchange remembers having settled. A node is asked about once a period, so
-/// a copy delayed by less than a few periods is known again. Our choice.
-const REMEMBERED: usize = 4;
 
 /// Spreads consecutive numbers over the upper half of a word: an odd constant with mixed bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-impl<X: Protocol + Configured> Pairwise<X> {
+impl<X: Protocol + Configured, const MEMORY: usize> Pairwise<X, MEMORY> {
     /// Builds the exchange from `config`.
     ///
     /// # Errors
@@ -146,11 +147,11 @@ impl<X: Protocol + Configured> Pairwise<X> {
     }
 }
 
-impl<X: Protocol> Pairwise<X> {
+impl<X: Protocol, const MEMORY: usize> Pairwise<X, MEMORY> {
     /// Over an exchange that is built already.
     pub const fn over(inner: X) -> Self {
         let patience_micros = PATIENCE.as_micros() as u32;
-        let settled = [0; REMEMBERED];
+        let settled = [0; MEMORY];
         Self { inner, until: Time::NEVER, partner: None, number: 0, patience_micros, settled }
     }
 
@@ -186,7 +187,7 @@ impl<X: Protocol> Pairwise<X> {
         if let Some(to) = self.partner.take() {
             self.until = Time::NEVER;
             cx.count(cause);
-            self.inner.abandon(below, to, &mut Inner(cx));
+            self.inner.abandon(below, to, &mut Inner::<_, MEMORY>(cx));
         }
     }
 
@@ -195,10 +196,10 @@ impl<X: Protocol> Pairwise<X> {
         // Never 0, which marks an empty place.
         let print = (fingerprint(&from) ^ u64::from(number).wrapping_mul(SPREAD)) >> 32;
         let print = print as u32 | 1;
-        let [a, b, c, d] = self.settled;
-        let known = [a, b, c, d].contains(&print);
+        let known = self.settled.contains(&print);
         if !known {
-            self.settled = [print, a, b, c];
+            // Each moves up by one; the oldest goes.
+            self.settled.iter_mut().fold(print, |print, place| core::mem::replace(place, print));
         }
         known
     }
@@ -214,7 +215,7 @@ impl<X: Protocol> Pairwise<X> {
     }
 }
 
-impl<X: Protocol> Deref for Pairwise<X> {
+impl<X: Protocol, const MEMORY: usize> Deref for Pairwise<X, MEMORY> {
     type Target = X;
 
     fn deref(&self) -> &X {
@@ -222,7 +223,7 @@ impl<X: Protocol> Deref for Pairwise<X> {
     }
 }
 
-impl<X: Protocol> Protocol for Pairwise<X> {
+impl<X: Protocol, const MEMORY: usize> Protocol for Pairwise<X, MEMORY> {
     type Id = X::Id;
     type Message = Leg<X::Message>;
     type Event = X::Event;
@@ -239,13 +240,16 @@ impl<X: Protocol> Protocol for Pairwise<X> {
     }
 }
 
-impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
+impl<D: ?Sized, X: Exchange<D>, const MEMORY: usize> Layer<D> for Pairwise<X, MEMORY> {
     #[inline]
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        const { assert!(MEMORY > 0 || !X::ATOMIC, "an atomic exchange remembers requests") }
         if self.is_waiting() {
             return cx.count("round skipped: exchange under way");
         }
-        let Some((to, request)) = self.inner.initiate(below, &mut Inner(cx)) else { return };
+        let Some((to, request)) = self.inner.initiate(below, &mut Inner::<_, MEMORY>(cx)) else {
+            return;
+        };
         self.number = match self.number {
             0 => cx.rng().next_u64() as u32 | 1,
             number => number.wrapping_add(1).max(1),
@@ -274,12 +278,12 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
                 cx.send(from, Leg::Busy(number));
             }
             Leg::Request(number, request) => {
-                let reply = self.inner.respond(below, from, request, &mut Inner(cx));
+                let reply = self.inner.respond(below, from, request, &mut Inner::<_, MEMORY>(cx));
                 cx.send(from, reply.map_or(Leg::Busy(number), |reply| Leg::Reply(number, reply)));
             }
             Leg::Reply(number, reply) => {
                 if self.settles(from, number) {
-                    self.inner.complete(below, from, reply, &mut Inner(cx));
+                    self.inner.complete(below, from, reply, &mut Inner::<_, MEMORY>(cx));
                 } else {
                     cx.count("stale reply");
                 }
@@ -287,7 +291,7 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
             Leg::Busy(number) => {
                 if self.settles(from, number) {
                     cx.count("refused by partner");
-                    self.inner.refused(below, from, &mut Inner(cx));
+                    self.inner.refused(below, from, &mut Inner::<_, MEMORY>(cx));
                 } else {
                     cx.count("stale refusal");
                 }
@@ -303,7 +307,7 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
     }
 
     fn on_change(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.inner.on_change(below, &mut Inner(cx));
+        self.inner.on_change(below, &mut Inner::<_, MEMORY>(cx));
     }
 
     fn on_unreachable(&mut self, below: &D, peer: X::Id, cx: &mut impl Context<Self>) {
@@ -313,7 +317,7 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
     }
 
     fn on_contact(&mut self, below: &D, peer: X::Id, cx: &mut impl Context<Self>) {
-        self.inner.on_contact(below, peer, &mut Inner(cx));
+        self.inner.on_contact(below, peer, &mut Inner::<_, MEMORY>(cx));
     }
 
     fn on_command(
@@ -322,14 +326,18 @@ impl<D: ?Sized, X: Exchange<D>> Layer<D> for Pairwise<X> {
         command: X::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        self.inner.on_command(below, command, &mut Inner(cx))
+        self.inner.on_command(below, command, &mut Inner::<_, MEMORY>(cx))
     }
 }
 
 /// The exchange's context: its wrapper's, without the means to send.
-struct Inner<'a, C>(&'a mut C);
+struct Inner<'a, C, const MEMORY: usize>(&'a mut C);
 
-impl<X: Protocol, C: Local<Pairwise<X>>> Local<X> for Inner<'_, C> {
+impl<X, C, const MEMORY: usize> Local<X> for Inner<'_, C, MEMORY>
+where
+    X: Protocol,
+    C: Local<Pairwise<X, MEMORY>>,
+{
     #[inline]
     fn me(&self) -> X::Id {
         self.0.me()
@@ -363,7 +371,10 @@ impl<X: Protocol, C: Local<Pairwise<X>>> Local<X> for Inner<'_, C> {
     }
 }
 
-impl<X: Protocol + Peers<Id = <X as Protocol>::Id>> Peers for Pairwise<X> {
+impl<X, const MEMORY: usize> Peers for Pairwise<X, MEMORY>
+where
+    X: Protocol + Peers<Id = <X as Protocol>::Id>,
+{
     type Id = <X as Protocol>::Id;
 
     #[inline]
@@ -386,7 +397,10 @@ impl<X: Protocol + Peers<Id = <X as Protocol>::Id>> Peers for Pairwise<X> {
     }
 }
 
-impl<X: Protocol + Profiles<Id = <X as Protocol>::Id>> Profiles for Pairwise<X> {
+impl<X, const MEMORY: usize> Profiles for Pairwise<X, MEMORY>
+where
+    X: Protocol + Profiles<Id = <X as Protocol>::Id>,
+{
     type Profile = X::Profile;
 
     fn for_each_profile(&self, visit: impl FnMut(<X as Protocol>::Id, &Self::Profile)) {
@@ -394,7 +408,10 @@ impl<X: Protocol + Profiles<Id = <X as Protocol>::Id>> Profiles for Pairwise<X> 
     }
 }
 
-impl<T, X: Protocol + Describe<T>> Describe<T> for Pairwise<X> {
+impl<T, X, const MEMORY: usize> Describe<T> for Pairwise<X, MEMORY>
+where
+    X: Protocol + Describe<T>,
+{
     fn describe(&self) -> T {
         self.inner.describe()
     }

@@ -36,7 +36,7 @@ impl<const C: usize> Sampler for cyclon::State<u32, C> {
 
 impl<const C: usize> Sampler for newscast::State<u32, C> {
     fn start(config: newscast::Config, known: impl Iterator<Item = u32>) -> Pairwise<Self> {
-        let mut node = Newscast::new(config).unwrap();
+        let mut node = Pairwise::<Self>::new(config).unwrap();
         known.for_each(|peer| assert!(node.inner_mut().introduce(peer, ())));
         node
     }

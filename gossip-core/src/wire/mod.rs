@@ -3,7 +3,7 @@
 //! A type that travels is a [`Wire`] type: the most and the fewest bytes its encoding can take are
 //! constants, so that a stack knows at compile time that its messages fit a datagram.
 //! [`message!`](crate::message) declares such types and writes those constants; what can grow is
-//! [`Bounded`] or a [`Blob`]. postcard encodes. Decoding is our own ([`Decoder`]): hostile bytes
+//! [`Bounded`], a [`Bundle`] or a [`Blob`]. postcard encodes. Decoding is our own ([`Decoder`]): hostile bytes
 //! never panic, never cost more than the datagram, and a value that decodes encodes to the very
 //! bytes it came from.
 //!
@@ -16,7 +16,7 @@
 //! | `f32`, `f64`, [`Finite`] | IEEE 754, little-endian | 4, 8, 8 |
 //! | `Option<T>` | a byte 0, or a byte 1 and the value | 1 to 1 + `T` |
 //! | tuples to four, arrays to 32 | the elements | sum |
-//! | [`Bounded`], [`Blob`] | varint of the length, the elements | 1 to varint + `N` times `T` |
+//! | [`Bounded`], [`Bundle`], [`Blob`] | varint of the length, the elements | to varint + `N` `T` |
 //! | IP and socket addresses | octets in network order, port as varint | see `MAX_LEN` |
 //!
 //! Types may not contain themselves: their `MAX_LEN` would be infinite, and the compiler says so.
@@ -60,6 +60,7 @@
 //! ```
 
 mod bounded;
+mod bundle;
 mod decode;
 mod error;
 mod message;
@@ -73,6 +74,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bounded::{Blob, Bounded, TooLarge};
+pub use bundle::Bundle;
 pub use decode::Decoder;
 pub use error::DecodeError;
 #[doc(hidden)]

@@ -2,8 +2,8 @@
 
 use core::cmp::Ordering;
 use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use core::num::NonZeroU64;
 
 use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -128,32 +128,58 @@ impl<'de> Deserialize<'de> for Nothing {
 /// f64::INFINITY.encode(&mut bytes);
 /// assert_eq!(Finite::decode_all(&bytes), Err(DecodeError::NotFinite));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Finite(f64);
+///
+/// It takes eight bytes, and so does an `Option` of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Finite(NonZeroU64);
+
+/// What a number's bits are kept in difference to: those of infinity, which no number has.
+const MASK: u64 = f64::INFINITY.to_bits();
 
 impl Finite {
     /// Zero.
-    pub const ZERO: Self = Self(0.0);
+    pub const ZERO: Self = match Self::new(0.0) {
+        Some(zero) => zero,
+        None => panic!("zero is finite"),
+    };
 
     /// The number, or `None` if it is NaN or infinite. Negative zero becomes zero.
+    #[inline]
     pub const fn new(value: f64) -> Option<Self> {
+        if !value.is_finite() {
+            return None;
+        }
         // The sum of the two zeros is positive zero; no other number changes.
-        if value.is_finite() { Some(Self(value + 0.0)) } else { None }
+        match NonZeroU64::new((value + 0.0).to_bits() ^ MASK) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
+        }
     }
 
     /// The number.
+    #[inline]
     pub const fn get(self) -> f64 {
-        self.0
+        f64::from_bits(self.0.get() ^ MASK)
     }
 }
 
-// Equality is that of f64, which is reflexive without NaN and agrees with the bits without
-// negative zero; so order and hash may go by the bits.
-impl Eq for Finite {}
+// Without NaN and negative zero, equality of the bits is that of the numbers.
+
+impl Default for Finite {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Debug for Finite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Finite").field(&self.get()).finish()
+    }
+}
 
 impl Ord for Finite {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
+        self.get().total_cmp(&other.get())
     }
 }
 
@@ -163,27 +189,21 @@ impl PartialOrd for Finite {
     }
 }
 
-impl Hash for Finite {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.to_bits().hash(state);
-    }
-}
-
 impl fmt::Display for Finite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
     }
 }
 
 impl From<Finite> for f64 {
     fn from(value: Finite) -> Self {
-        value.0
+        value.get()
     }
 }
 
 impl Serialize for Finite {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.0)
+        serializer.serialize_f64(self.get())
     }
 }
 
@@ -204,7 +224,7 @@ impl Visitor<'_> for FiniteVisitor {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Finite, E> {
         match Finite::new(value) {
-            Some(finite) if finite.0.to_bits() == value.to_bits() => Ok(finite),
+            Some(finite) if finite.get().to_bits() == value.to_bits() => Ok(finite),
             _ => Err(E::invalid_value(Unexpected::Float(value), &self)),
         }
     }

@@ -10,6 +10,7 @@ use gossip_aggregate::push_pull::Message as State;
 use gossip_core::random::Key;
 use gossip_core::sampling::newscast::News;
 use gossip_core::sim::event::Simulation;
+use gossip_core::wire::Bundle;
 use gossip_core::wire::Wire;
 use gossip_core::{Blob, Bounded, Finite, Leg};
 use gossip_dissem::rumor;
@@ -24,7 +25,7 @@ fn question(layer: usize, number: u32, epochs: (u64, u64)) -> Frame {
     match layer {
         0 => Frame::peers(Leg::Request(number, Bounded::new())),
         1 => {
-            let mut news = Bounded::new();
+            let mut news = Bundle::new();
             news.fill([News { id: 99, age_ms: 0, profile: () }]);
             Frame::recent(Leg::Request(number, news))
         }

@@ -217,7 +217,7 @@ pub(crate) fn lie(
                 newscast::News { id: id(me, random), age_ms, profile: () }
             };
             let views = list::<_, VIEW>(random, news);
-            Frame::recent(leg(reply, views, random))
+            Frame::recent(leg(reply, views.into(), random))
         }
         2 => {
             let known =
