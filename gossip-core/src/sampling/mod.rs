@@ -11,6 +11,7 @@
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
 //! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
+//! | [`Walk`] | as its links; samples uniform | as samples age | links are few or uneven |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
 //! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
@@ -31,6 +32,7 @@ mod lattice;
 pub mod min_wise;
 pub mod newscast;
 pub mod remembered;
+pub mod walk;
 mod weighted;
 
 pub use allavena::Allavena;
@@ -43,4 +45,5 @@ pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use remembered::Remembering;
+pub use walk::Walk;
 pub use weighted::Weighted;

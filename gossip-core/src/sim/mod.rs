@@ -28,7 +28,7 @@ mod world;
 pub use events::Events;
 pub use link::{Link, Network};
 pub use oracle::Oracle;
-pub use world::{Activation, World};
+pub use world::{Activation, Neighbourhood, World};
 
 /// Folds what happened into a number that two equal runs share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod jelasity06_jk;
 mod jelasity07_sampling;
 mod jelasity09_tman;
 mod leitao07_hyparview;
+mod massoulie06_walk;
 mod voulgaris05_indegree;
 mod wiring;
 
@@ -21,4 +22,5 @@ pub use jelasity06_jk::Jelasity06Jk;
 pub use jelasity07_sampling::Jelasity07Sampling;
 pub use jelasity09_tman::Jelasity09Tman;
 pub use leitao07_hyparview::Leitao07Hyparview;
+pub use massoulie06_walk::Massoulie06Walk;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
