@@ -8,10 +8,12 @@
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
+//! - [`adversary`]: nodes that lie.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
+pub mod adversary;
 pub mod cycle;
 pub mod event;
 mod events;

@@ -3,24 +3,30 @@
 //! [`registry::experiments`](super::registry::experiments).
 
 mod allavena05_partition;
+mod bortnikov08_brahms;
+mod demers87_spatial;
 mod demers87_table1;
 mod jelasity04_variants;
 mod jelasity05_factor;
 mod jelasity06_jk;
 mod jelasity07_sampling;
 mod jelasity09_tman;
+mod kempe01_spatial;
 mod leitao07_hyparview;
 mod massoulie06_walk;
 mod voulgaris05_indegree;
 mod wiring;
 
 pub use allavena05_partition::Allavena05Partition;
+pub use bortnikov08_brahms::Bortnikov08Brahms;
+pub use demers87_spatial::Demers87Spatial;
 pub use demers87_table1::Demers87Table1;
 pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
 pub use jelasity06_jk::Jelasity06Jk;
 pub use jelasity07_sampling::Jelasity07Sampling;
 pub use jelasity09_tman::Jelasity09Tman;
+pub use kempe01_spatial::Kempe01Spatial;
 pub use leitao07_hyparview::Leitao07Hyparview;
 pub use massoulie06_walk::Massoulie06Walk;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
