@@ -10,6 +10,7 @@
 //! | [`Allavena`] | fairly equal | leave in some c / F rounds | partitions must be provably rare |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
 //! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
+//! | [`Contacts`] | as a trace says | leave at once | nodes move, and meet now and then |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Walk`] | as its links; samples uniform | as samples age | links are few or uneven |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
@@ -22,6 +23,7 @@
 pub mod allavena;
 pub mod brahms;
 mod contact;
+pub mod contacts;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
@@ -37,6 +39,7 @@ mod weighted;
 
 pub use allavena::Allavena;
 pub use brahms::Brahms;
+pub use contacts::Contacts;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};

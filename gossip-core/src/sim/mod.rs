@@ -7,19 +7,22 @@
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
-//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
+//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML; [`contact_text`]: contact traces.
 //! - [`adversary`]: nodes that lie.
+//! - [`mobility`]: contacts of nodes that move, generated, and links that reach no further.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
 pub mod adversary;
+pub mod contact_text;
 pub mod cycle;
 pub mod event;
 mod events;
 pub mod fault;
 pub mod graph_text;
 pub mod link;
+pub mod mobility;
 pub mod observe;
 mod oracle;
 pub mod pairs;
