@@ -2,7 +2,7 @@
 //! of hostile text an error or a graph, never a panic.
 
 use gossip_core::random::Key;
-use gossip_core::sim::graph_text::{Format, Named};
+use gossip_core::sim::graph_text::{Format, Named, TextError};
 use gossip_core::sim::observe::Graph;
 use gossip_core::sim::topology;
 use proptest::prelude::*;
@@ -50,6 +50,13 @@ fn graphml_has_directions_entities_and_edges_before_nodes() {
     let read = Format::GraphMl.read(text).unwrap();
     assert_eq!(read.names, ["a", "<b&c"]);
     assert_eq!(links(&read), ["a><b&c", "a>a", "a><b&c", "<b&c>a"]);
+}
+
+/// The text at the line and the column of `error`.
+fn at_column(text: &str, error: &TextError) -> String {
+    let line = text.split('\n').nth(error.line - 1).unwrap();
+    let rest: String = line.chars().skip(error.column - 1).take(40).collect();
+    rest.trim_end().into()
 }
 
 #[test]
@@ -116,8 +123,10 @@ fn errors_name_line_and_cause() {
         (Format::GraphMl, &deep, "line 1: at most 64 elements are in one another"),
         (Format::GraphMl, &many, "line 1: an element has at most 64 attributes"),
     ] {
-        let error = format.read(text).expect_err(text).to_string();
-        assert!(error.starts_with(expected), "{error}\nfor {text}\nexpected {expected}");
+        let error = format.read(text).expect_err(text);
+        assert_eq!(at_column(text, &error), error.at.trim_end(), "{error}\nfor {text}");
+        let shown = error.to_string().replace(&format!(", column {}:", error.column), ":");
+        assert!(shown.starts_with(expected), "{error}\nfor {text}\nexpected {expected}");
     }
 }
 

@@ -10,7 +10,9 @@
 //! | [`Allavena`] | fairly equal | leave in some c / F rounds | partitions must be provably rare |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
 //! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
+//! | [`Contacts`] | as a trace says | leave at once | nodes move, and meet now and then |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
+//! | [`Walk`] | as its links; samples uniform | as samples age | links are few or uneven |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
 //! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
@@ -22,6 +24,7 @@ pub mod allavena;
 pub mod brahms;
 mod contact;
 pub mod correlated;
+pub mod contacts;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
@@ -32,11 +35,13 @@ mod lattice;
 pub mod min_wise;
 pub mod newscast;
 pub mod remembered;
+pub mod walk;
 mod weighted;
 
 pub use allavena::Allavena;
 pub use brahms::Brahms;
 pub use correlated::Correlated;
+pub use contacts::Contacts;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};
@@ -45,4 +50,5 @@ pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use remembered::Remembering;
+pub use walk::Walk;
 pub use weighted::Weighted;

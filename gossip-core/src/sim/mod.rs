@@ -10,14 +10,16 @@
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
-//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
+//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML; [`contact_text`]: contact traces.
 //! - [`adversary`]: nodes that lie.
+//! - [`mobility`]: contacts of nodes that move, generated, and links that reach no further.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
 pub mod adversary;
 mod agenda;
+pub mod contact_text;
 pub mod cycle;
 pub mod dynamics;
 pub mod event;
@@ -27,6 +29,7 @@ pub mod graph_text;
 pub mod host;
 pub mod initial;
 pub mod link;
+pub mod mobility;
 pub mod observe;
 mod oracle;
 pub mod pairs;
@@ -38,7 +41,7 @@ pub use agenda::Agenda;
 pub use events::Events;
 pub use link::{Link, Network};
 pub use oracle::Oracle;
-pub use world::{Activation, World};
+pub use world::{Activation, Neighbourhood, World};
 
 /// Folds what happened into a number that two equal runs share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

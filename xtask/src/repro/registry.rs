@@ -4,7 +4,7 @@ use super::experiment::Experiment;
 use super::experiments::{
     Allavena05Partition, Bortnikov08Brahms, Demers87Spatial, Demers87Table1, Jelasity04Variants,
     Jelasity05Factor, Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial,
-    Leitao07Hyparview, Voulgaris05Indegree,
+    Leitao07Hyparview, Massoulie06Walk, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use crate::Failure;
@@ -23,6 +23,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Leitao07Hyparview),
         Box::new(Bortnikov08Brahms),
         Box::new(Allavena05Partition),
+        Box::new(Massoulie06Walk),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]

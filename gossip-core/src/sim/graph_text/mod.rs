@@ -20,7 +20,7 @@
 //! assert_eq!(Format::EdgeList.read(&text)?.graph, read.graph);
 //!
 //! let error = Format::Dot.read("digraph {\n a -- b }").unwrap_err();
-//! assert_eq!(error.to_string(), "line 2: a digraph links with ->, at \"-- b }\"");
+//! assert_eq!(error.to_string(), "line 2, column 4: a digraph links with ->, at \"-- b }\"");
 //! # Ok::<(), gossip_core::sim::graph_text::TextError>(())
 //! ```
 
@@ -62,11 +62,7 @@ impl Format {
     /// If the text is not of this format, or says what is not read.
     pub fn read(self, text: &str) -> Result<Named, TextError> {
         if text.len() > MAX_TEXT {
-            return Err(TextError {
-                line: 1,
-                cause: "a text has at most 2^30 bytes",
-                at: String::new(),
-            });
+            return Err(TextError::new(text, 0, "a text has at most 2^30 bytes"));
         }
         match self {
             Self::EdgeList => edge_list(text),
@@ -105,11 +101,13 @@ pub struct Named {
     pub names: Vec<String>,
 }
 
-/// Why a text is not a graph.
+/// Why a text is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextError {
     /// The line that is wrong, from 1.
     pub line: usize,
+    /// The character in it, from 1.
+    pub column: usize,
     /// What is wrong with it.
     pub cause: &'static str,
     /// The text from there on, to the end of the line, or its first 40 characters.
@@ -118,20 +116,22 @@ pub struct TextError {
 
 impl TextError {
     /// At byte `at` of `text`.
-    fn new(text: &str, at: usize, cause: &'static str) -> Self {
+    pub(super) fn new(text: &str, at: usize, cause: &'static str) -> Self {
         let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
         let shown = rest.lines().next().unwrap_or_default().chars().take(40).collect();
-        Self { line: before.matches('\n').count() + 1, cause, at: shown }
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        Self { line, column, cause, at: shown }
     }
 }
 
 impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, cause, at } = self;
+        let Self { line, column, cause, at } = self;
         if at.is_empty() {
-            write!(f, "line {line}: {cause}")
+            write!(f, "line {line}, column {column}: {cause}")
         } else {
-            write!(f, "line {line}: {cause}, at {at:?}")
+            write!(f, "line {line}, column {column}: {cause}, at {at:?}")
         }
     }
 }

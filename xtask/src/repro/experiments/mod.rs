@@ -13,6 +13,7 @@ mod jelasity07_sampling;
 mod jelasity09_tman;
 mod kempe01_spatial;
 mod leitao07_hyparview;
+mod massoulie06_walk;
 mod voulgaris05_indegree;
 mod wiring;
 
@@ -27,4 +28,5 @@ pub use jelasity07_sampling::Jelasity07Sampling;
 pub use jelasity09_tman::Jelasity09Tman;
 pub use kempe01_spatial::Kempe01Spatial;
 pub use leitao07_hyparview::Leitao07Hyparview;
+pub use massoulie06_walk::Massoulie06Walk;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
