@@ -1,6 +1,6 @@
 //! The peer a node joins through.
 //!
-//! Not a protocol: what the samplers share to get in, and to get back in.
+//! Not a protocol: what the samplers and the membership share to get in, and to get back in.
 
 use crate::time::Round;
 
@@ -29,6 +29,11 @@ impl<I: Copy + Eq> Contact<I> {
     /// Somebody names `peer` as a contact.
     pub(crate) const fn tell(&mut self, peer: I, now: Round) {
         *self = Self { peer: Some(peer), next: now, pause: 1 };
+    }
+
+    /// Whether `peer` is the contact.
+    pub(crate) fn is(&self, peer: I) -> bool {
+        self.peer == Some(peer)
     }
 
     /// The contact, if it is to be asked this round.

@@ -12,13 +12,15 @@
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
+//! Who must know everybody, and who has failed, takes a [membership](crate::membership) instead.
+//!
 //! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
 //! [`Describe`](crate::Describe). [`Remembering`] wraps any of them, and merges what a long
 //! partition has made two.
 
 pub mod brahms;
-mod contact;
+pub(crate) mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;

@@ -8,6 +8,7 @@
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
+//! - [`slow`]: nodes that are blocked and free in turns.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -22,6 +23,7 @@ pub mod observe;
 mod oracle;
 pub mod pairs;
 pub mod script;
+pub mod slow;
 pub mod topology;
 mod world;
 
