@@ -2,8 +2,8 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk, Jelasity07Sampling,
-    Jelasity09Tman, Leitao07Hyparview, Voulgaris05Indegree,
+    Dadgar18Lifeguard, Das02Swim, Demers87Table1, Jelasity04Variants, Jelasity05Factor,
+    Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Leitao07Hyparview, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
@@ -18,6 +18,8 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Voulgaris05Indegree),
         Box::new(Jelasity07Sampling),
         Box::new(Leitao07Hyparview),
+        Box::new(Das02Swim),
+        Box::new(Dadgar18Lifeguard),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]

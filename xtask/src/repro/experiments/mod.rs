@@ -2,6 +2,8 @@
 //! implements [`Experiment`](super::Experiment), listed in
 //! [`registry::experiments`](super::registry::experiments).
 
+mod dadgar18_lifeguard;
+mod das02_swim;
 mod demers87_table1;
 mod jelasity04_variants;
 mod jelasity05_factor;
@@ -12,6 +14,8 @@ mod leitao07_hyparview;
 mod voulgaris05_indegree;
 mod wiring;
 
+pub use dadgar18_lifeguard::Dadgar18Lifeguard;
+pub use das02_swim::Das02Swim;
 pub use demers87_table1::Demers87Table1;
 pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
