@@ -12,6 +12,7 @@ mod counts;
 mod error;
 pub mod exchange;
 pub mod id;
+pub mod membership;
 pub mod node;
 pub mod packet;
 pub mod peers;

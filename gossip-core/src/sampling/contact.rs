@@ -1,6 +1,6 @@
 //! The peer a node joins through.
 //!
-//! Not a protocol: what the samplers share to get in, and to get back in.
+//! Not a protocol: what the samplers and the membership share to get in, and to get back in.
 
 use core::num::NonZeroU16;
 
@@ -37,6 +37,11 @@ impl<I: Copy + Eq> Contact<I> {
     /// Somebody names `peer` as a contact.
     pub(crate) const fn tell(&mut self, peer: I, now: Round) {
         self.0 = Some(Known { peer, next: now as u16, pause: NonZeroU16::MIN });
+    }
+
+    /// Whether `peer` is the contact.
+    pub(crate) fn is(&self, peer: I) -> bool {
+        self.peer == Some(peer)
     }
 
     /// The contact, if it is to be asked this round.

@@ -15,6 +15,8 @@
 //! | [`Walk`] | as its links; samples uniform | as samples age | links are few or uneven |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
 //!
+//! Who must know everybody, and who has failed, takes a [membership](crate::membership) instead.
+//!
 //! All implement [`Peers`](crate::Peers), the first three [`Profiles`](crate::Profiles) as well:
 //! their descriptors may carry a profile of their node, which a layer above provides through
 //! [`Describe`](crate::Describe). [`Remembering`] wraps any of them, and merges what a long
@@ -23,8 +25,9 @@
 pub mod allavena;
 pub mod brahms;
 mod contact;
-pub mod correlated;
+pub(crate) mod contact;
 pub mod contacts;
+pub mod correlated;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
@@ -40,8 +43,8 @@ mod weighted;
 
 pub use allavena::Allavena;
 pub use brahms::Brahms;
-pub use correlated::Correlated;
 pub use contacts::Contacts;
+pub use correlated::Correlated;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;
 pub use fixed::{Complete, Fixed};

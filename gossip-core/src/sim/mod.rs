@@ -13,6 +13,8 @@
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML; [`contact_text`]: contact traces.
 //! - [`adversary`]: nodes that lie.
 //! - [`mobility`]: contacts of nodes that move, generated, and links that reach no further.
+//! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
+//! - [`slow`]: nodes that are blocked and free in turns.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -34,6 +36,7 @@ pub mod observe;
 mod oracle;
 pub mod pairs;
 pub mod script;
+pub mod slow;
 pub mod topology;
 mod world;
 

@@ -4,6 +4,8 @@
 
 mod allavena05_partition;
 mod bortnikov08_brahms;
+mod dadgar18_lifeguard;
+mod das02_swim;
 mod demers87_spatial;
 mod demers87_table1;
 mod jelasity04_variants;
@@ -19,6 +21,8 @@ mod wiring;
 
 pub use allavena05_partition::Allavena05Partition;
 pub use bortnikov08_brahms::Bortnikov08Brahms;
+pub use dadgar18_lifeguard::Dadgar18Lifeguard;
+pub use das02_swim::Das02Swim;
 pub use demers87_spatial::Demers87Spatial;
 pub use demers87_table1::Demers87Table1;
 pub use jelasity04_variants::Jelasity04Variants;

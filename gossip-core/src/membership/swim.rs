@@ -1,0 +1,653 @@
+//! SWIM: who is a member, and who has failed, at a cost per node that does not grow with the group.
+//!
+//! Das, Gupta, Motivala, *SWIM: Scalable Weakly-consistent Infection-style Process Group Membership
+//! Protocol*, DSN 2002; with the components of Dadgar, Phillips, Currey, *Lifeguard: Local Health
+//! Awareness for More Accurate Failure Detection*, DSN 2018, each of which may be off.
+//!
+//! ```text
+//! every period: j = the next member in a random order; send ping to j
+//!               no ack within the timeout: send ping-req(j) to k random members
+//!               no ack by the end of the period: suspect j
+//! on ping:      ack
+//! on ping-req(j): ping j; pass its ack on; if there is none in time, nack         (Lifeguard)
+//! on each ping, ping-req and ack: news ride along, those told least first, each at most
+//!               lambda log n times
+//! suspected:    refutes with a higher incarnation, or is presumed dead after a timeout, which is
+//!               the shorter the more others suspect it                             (Lifeguard)
+//! health:       +1 for failed probes, missed nacks, refutations; -1 for acks; period and timeout
+//!               are multiplied by health + 1                                       (Lifeguard)
+//! now and then: full-state sync with a random member; ping to one presumed dead
+//! ```
+//!
+//! # What holds
+//!
+//! A crash is first noticed after e / (e - 1) = 1.58 periods on average, whatever n, and certainly
+//! within 2n - 1 at every member; a node sends 2 messages a period, plus 4 for each probe that fails
+//! directly. A member that is alive and answers is declared dead only if it, or the news of its
+//! suspicion, is unheard for the whole timeout; it then comes back as soon as it hears of it, since
+//! everybody tells it who believes so and whom it talks to, and the dead are pinged for ever.
+//!
+//! It gives hints, not agreement: members may differ on who is alive at any moment. It trusts its
+//! members: one that lies can accuse others, who must then refute, and can invent members, who then
+//! die. Frames that answer nothing, and news from strangers, are ignored and counted.
+//!
+//! # Deviations from the paper
+//!
+//! - A death is overridden by a higher incarnation, so that the wrongly dead come back; in the paper
+//!   it is final. And it does not override a higher incarnation.
+//! - A death that was not suspected here first is taken as a suspicion: see [`State`].
+//! - An ack does not clear a suspicion here, only the member's own refutation does, everywhere.
+//! - One queue of news instead of two, for the living and for the dead.
+//! - A node that wants in asks its contact for the full state. The paper's nodes multicast.
+//! - Lifeguard's probe is judged at the driver's round, so periods stretch by whole rounds.
+//! - A node whose own clock leapt by two periods or more drops its probe and grants its suspects
+//!   the time it slept, since it heard nobody refute.
+
+use alloc::vec::Vec;
+
+use arrayvec::ArrayVec;
+
+use super::config::Config;
+use super::dissemination::Queue;
+use super::event::{Event, Why};
+use super::health::Health;
+use super::members::Members;
+use super::message::{Command, Message, Update};
+use super::own::{Leaving, Own};
+use super::probe::{Probe, Relays};
+use super::snapshot::{Entry, Snapshot};
+use super::state::{Standing, State};
+use super::suspicion::Suspicions;
+use super::sync::{Pace, Sync};
+use crate::error::ParameterError;
+use crate::id::PeerId;
+use crate::peers::{Describe, Peers, Profile, Profiles};
+use crate::protocol::{Context, Layer, Protocol, Receipt, Refusal};
+use crate::random::Random;
+use crate::sampling::contact::Contact;
+use crate::time::Time;
+use crate::wire::{Bounded, Wire};
+
+/// Contacts a node keeps asking. Our choice.
+pub(super) const CONTACTS: usize = 8;
+
+/// Failed probes in a row, with nothing heard meanwhile, after which a node tells its owner that it
+/// may be cut off. Our choice.
+const SILENCE: u8 = 4;
+
+/// Updates in a message.
+pub(super) type News<I, T, const U: usize> = Bounded<Update<I, T>, U>;
+
+/// What a node has done since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Probes begun.
+    pub probes: u64,
+    /// Those that needed helpers.
+    pub indirect: u64,
+    /// Those that nobody answered.
+    pub failed: u64,
+    /// Accusations of this node that it refuted.
+    pub refuted: u64,
+}
+
+/// Full membership of nodes `I` with profiles `T`, by SWIM and Lifeguard, with at most `U` updates
+/// in a message.
+///
+/// ```
+/// use gossip_core::Peers;
+/// use gossip_core::membership::{Config, State, Swim};
+/// use gossip_core::sim::cycle::{Order, Simulation};
+///
+/// let node = Swim::<u32>::new(Config::default())?;
+/// let mut sim = Simulation::new(vec![node; 50], 1, Order::Sequential);
+/// (1..50).for_each(|node| sim.contact(node, 0));
+/// sim.run(10);
+/// assert!(sim.nodes().all(|(_, node)| node.degree() == 49));
+///
+/// sim.kill(7);
+/// sim.run(40);
+/// assert!(sim.nodes().all(|(_, node)| node.standing(7).unwrap().state == State::Dead));
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Swim<I, T = (), const U: usize = 8> {
+    pub(super) config: Config,
+    pub(super) own: Own<T>,
+    pub(super) members: Members<I, T>,
+    pub(super) queue: Queue,
+    pub(super) rumors: ArrayVec<Rumor<I>, RUMORS>,
+    probe: Option<Probe<I>>,
+    /// Rounds until the next probe: 0 when well.
+    rest: u8,
+    relays: Relays<I>,
+    pub(super) suspicions: Suspicions<I>,
+    pub(super) health: Health,
+    pub(super) contacts: ArrayVec<Contact<I>, CONTACTS>,
+    /// A stranger that sent a ping, to be asked who it is.
+    pub(super) greeting: Option<I>,
+    pub(super) sync: Option<Sync<I>>,
+    pub(super) syncs: Pace,
+    pub(super) recontacts: Pace,
+    /// The member presumed dead that was pinged last, and the number.
+    pub(super) recalled: Option<(I, u32)>,
+    /// Whom the message being read was wrong about.
+    pub(super) stale: ArrayVec<I, 1>,
+    /// The latest call, to tell when this node slept.
+    last: Option<Time>,
+    /// Failed probes in a row without a word from anybody.
+    silence: u8,
+    pub(super) changes: u64,
+    pub(super) stats: Stats,
+}
+
+/// An accusation of a stranger.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rumor<I> {
+    pub(super) peer: I,
+    pub(super) standing: Standing,
+    pub(super) by: I,
+    pub(super) passed_on: bool,
+}
+
+/// Accusations of strangers kept at a time. Our choice.
+pub(super) const RUMORS: usize = 8;
+
+impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
+    /// A node that knows nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// Names the parameter that is out of bounds.
+    pub fn new(config: Config) -> Result<Self, ParameterError> {
+        config.check(U)?;
+        Ok(Self {
+            config,
+            own: Own::new(config.incarnation),
+            members: Members::new(),
+            queue: Queue::new(),
+            rumors: ArrayVec::new(),
+            probe: None,
+            rest: 0,
+            relays: Relays::new(),
+            suspicions: Suspicions::new(),
+            health: Health::new(config.lifeguard.health),
+            contacts: ArrayVec::new(),
+            greeting: None,
+            sync: None,
+            syncs: Pace::new(),
+            recontacts: Pace::new(),
+            recalled: None,
+            stale: ArrayVec::new(),
+            last: None,
+            silence: 0,
+            changes: 0,
+            stats: Stats::default(),
+        })
+    }
+
+    /// What is held of `peer`; `None` for strangers and for this node itself.
+    pub fn standing(&self, peer: I) -> Option<Standing> {
+        self.members.find(peer).map(|slot| self.members.at(slot).standing)
+    }
+
+    /// What `peer` last told of itself.
+    pub fn profile(&self, peer: I) -> Option<&T> {
+        self.members.find(peer).map(|slot| &self.members.at(slot).profile)
+    }
+
+    /// Everybody known, dead and left ones included, in order of identifiers.
+    pub fn known(&self) -> impl Iterator<Item = (I, Standing)> {
+        self.members.beyond(None).map(|(_, member)| (member.peer, member.standing))
+    }
+
+    /// All that is known, to keep.
+    pub fn snapshot(&self) -> Snapshot<I, T> {
+        let entry = |(_, member): (u32, &super::members::Member<I, T>)| Entry {
+            peer: member.peer,
+            standing: member.standing,
+            profile: member.profile.clone(),
+            since: member.since,
+        };
+        Snapshot { version: self.changes, members: self.members.beyond(None).map(entry).collect() }
+    }
+
+    /// This node's own incarnation.
+    pub const fn incarnation(&self) -> u32 {
+        self.own.incarnation
+    }
+
+    /// The local health multiplier: 0 when well.
+    pub const fn health(&self) -> u8 {
+        self.health.score()
+    }
+
+    /// Whether nobody answers any more: this node may be cut off.
+    pub const fn is_isolated(&self) -> bool {
+        self.silence >= SILENCE
+    }
+
+    /// Whether it has said good-bye, or is about to.
+    pub const fn has_left(&self) -> bool {
+        self.own.leaving.is_some()
+    }
+
+    /// What it has done since it started.
+    pub const fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    pub(super) fn is_member(&self, peer: I) -> bool {
+        self.standing(peer).is_some_and(|standing| standing.state.is_member())
+    }
+
+    /// Members, this node included.
+    pub(super) const fn size(&self) -> usize {
+        self.members.live() + 1
+    }
+
+    /// Before anything else: knows itself, and whether it slept.
+    fn enter<D: Describe<T> + ?Sized>(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        if self.own.profile.is_none() {
+            self.describe(below);
+        }
+        if let Some(incarnation) = self.own.reserve() {
+            cx.emit(Event::Reserve(incarnation));
+        }
+        let (now, before) = (cx.now(), self.last.unwrap_or(cx.now()));
+        self.last = Some(now.max(before));
+        let asleep = now.since(before);
+        if asleep >= self.config.period * 2 {
+            cx.count("slept");
+            self.suspicions.postpone(asleep);
+            self.probe = None;
+            self.health.worse();
+            self.syncs.hurry(cx.round());
+        }
+    }
+
+    fn describe<D: Describe<T> + ?Sized>(&mut self, below: &D) {
+        if self.own.describe(below.describe()) {
+            self.announce();
+        }
+    }
+
+    /// The period's end: who has not answered is suspected.
+    fn conclude(&mut self, cx: &mut impl Context<Self>) {
+        let Some(probe) = self.probe.take().filter(|probe| !probe.answered) else { return };
+        self.stats.failed += 1;
+        self.health.worse();
+        if self.config.lifeguard.nacks && probe.misses_nacks() {
+            self.health.worse();
+        }
+        self.silence = self.silence.saturating_add(1);
+        if self.silence == SILENCE {
+            cx.emit(Event::Isolated(true));
+        }
+        if let Some(slot) = self.members.find(probe.target) {
+            let held = self.members.at(slot).standing;
+            let suspected = Standing::new(held.incarnation, self.verdict());
+            let me = cx.me();
+            self.judge(slot, suspected, Why::NoAnswer, me, cx);
+        }
+    }
+
+    /// What becomes of who does not answer.
+    const fn verdict(&self) -> State {
+        match self.config.suspicion {
+            super::Suspicion::None => State::Dead,
+            _ => State::Suspected,
+        }
+    }
+
+    /// The period's beginning: asks the next member.
+    fn ask(&mut self, cx: &mut impl Context<Self>) {
+        let Some(slot) = self.members.turn(cx.rng()) else { return };
+        let (me, target) = (cx.me(), self.members.at(slot).peer);
+        let patience = self.config.timeout * (u32::from(self.health.score()) + 1);
+        let number = cx.rng().next_u64() as u32;
+        self.probe = Some(Probe::new(target, number, cx.now() + patience));
+        self.rest = self.health.score();
+        self.stats.probes += 1;
+        let first = self.first_words(slot, me);
+        cx.send(target, Message::Ping(number, self.news(&first, me)));
+    }
+
+    /// What a ping to the member at `slot` must say: that this node leaves, and, to a suspect, that
+    /// it is suspected (Lifeguard's buddy).
+    fn first_words(&self, slot: u32, me: I) -> ArrayVec<I, 2> {
+        let member = self.members.at(slot);
+        let suspected = self.config.lifeguard.buddy && member.standing.state != State::Alive;
+        let leaving = self.own.leaving.is_some();
+        let accused = suspected.then_some(member.peer);
+        accused.into_iter().chain(leaving.then_some(me)).collect()
+    }
+
+    /// No answer within the timeout: asks others to ask.
+    fn ask_helpers(&mut self, cx: &mut impl Context<Self>) {
+        let Some(probe) = &mut self.probe else { return };
+        probe.indirect = Time::NEVER;
+        let (target, number, me) = (probe.target, probe.number, cx.me());
+        let helpers = self.members.choose(self.config.helpers, target, cx.rng());
+        self.stats.indirect += u64::from(!helpers.is_empty());
+        let first: Vec<I> = match self.members.find(target) {
+            Some(slot) => self.first_words(slot, me).into_iter().collect(),
+            None => Vec::new(),
+        };
+        for helper in helpers {
+            if let Some(probe) = &mut self.probe {
+                probe.asked(helper);
+            }
+            let news = self.news(&first, me);
+            cx.send(helper, Message::PingReq(number, target, news));
+        }
+    }
+
+    /// Beside probes: news to some more members, if that is wanted and there is any.
+    fn tell_more(&mut self, cx: &mut impl Context<Self>) {
+        if self.queue.is_empty() {
+            return;
+        }
+        let me = cx.me();
+        for peer in self.members.choose(self.config.gossip, me, cx.rng()) {
+            let news = self.news(&[], me);
+            if !news.is_empty() {
+                cx.send(peer, Message::News(news));
+            }
+        }
+    }
+
+    fn on_ping(&mut self, from: I, number: u32, news: News<I, T, U>, cx: &mut impl Context<Self>) {
+        let refuted = self.hear(from, news, false, cx);
+        let me = cx.me();
+        let mut first = ArrayVec::<I, 3>::new();
+        if refuted || !self.is_member(from) {
+            first.push(me);
+        }
+        first.extend(self.believed_wrongly(from));
+        first.extend(self.stale.take());
+        cx.send(from, Message::Ack(number, self.news(&first, me)));
+    }
+
+    /// `from`, if it is to be told what is held of it.
+    fn believed_wrongly(&self, from: I) -> Option<I> {
+        let told = match self.standing(from)?.state {
+            State::Alive => false,
+            State::Suspected => self.config.lifeguard.buddy,
+            State::Dead | State::Left => true,
+        };
+        told.then_some(from)
+    }
+
+    fn on_ping_req(
+        &mut self,
+        from: I,
+        number: u32,
+        target: I,
+        news: News<I, T, U>,
+        cx: &mut impl Context<Self>,
+    ) {
+        if !self.is_member(from) {
+            return cx.count("ping-req from a stranger");
+        }
+        let me = cx.me();
+        if target == me {
+            return self.on_ping(from, number, news, cx);
+        }
+        self.hear(from, news, false, cx);
+        let Some(slot) = self.members.find(target) else {
+            return cx.send(from, Message::Nack(number));
+        };
+        let (mine, timeout) = (cx.rng().next_u64() as u32, self.config.timeout);
+        // Lifeguard: at 80 % of the timeout. Answers are late by at most a sick node's period.
+        let nack = self.config.lifeguard.nacks.then_some(timeout * 4 / 5);
+        let terms = (cx.now(), nack, self.config.period * KEPT);
+        if !self.relays.open((from, number), (target, mine), terms) {
+            return cx.count("too many questions passed on");
+        }
+        let first = self.first_words(slot, me);
+        cx.send(target, Message::Ping(mine, self.news(&first, me)));
+    }
+
+    fn on_ack(&mut self, from: I, number: u32, news: News<I, T, U>, cx: &mut impl Context<Self>) {
+        if self.probe.as_ref().is_some_and(|probe| probe.expects(from, number)) {
+            self.answered(from);
+            self.hear(from, news, true, cx);
+        } else if self.recalled.take_if(|recalled| *recalled == (from, number)).is_some() {
+            self.hear(from, news, true, cx);
+        } else if let Some(relay) = self.relays.answered(from, number) {
+            self.hear(from, news, true, cx);
+            let me = cx.me();
+            let first = self.members.find(from).filter(|_| self.config.lifeguard.buddy);
+            let first: ArrayVec<I, 1> = first.map(|_| from).into_iter().collect();
+            cx.send(relay.asker, Message::Ack(relay.theirs, self.news(&first, me)));
+        } else {
+            cx.count("answer to no question");
+        }
+    }
+
+    /// The probe is answered, by its target or by helper `from`.
+    fn answered(&mut self, from: I) {
+        let Some(probe) = &mut self.probe else { return };
+        let first = !core::mem::replace(&mut probe.answered, true);
+        probe.indirect = Time::NEVER;
+        let direct = from == probe.target;
+        if first {
+            self.health.better();
+        }
+        if let Some(leaving) = self.own.leaving.as_mut().filter(|_| first && direct) {
+            leaving.acknowledged = leaving.acknowledged.saturating_add(1);
+        }
+    }
+
+    /// Somebody is there.
+    pub(super) fn heard(&mut self, cx: &mut impl Context<Self>) {
+        if self.is_isolated() {
+            cx.emit(Event::Isolated(false));
+            self.hurry(cx.round());
+        }
+        self.silence = 0;
+    }
+
+    /// There is much to learn: syncs, and pings to the dead, come at once again.
+    pub(super) const fn hurry(&mut self, round: u32) {
+        self.syncs.hurry(round);
+        self.recontacts.hurry(round);
+    }
+
+    /// Once a round while this node leaves.
+    fn linger(&mut self, cx: &mut impl Context<Self>) {
+        let alone = self.members.live() == 0;
+        let Some(leaving) = &mut self.own.leaving else { return };
+        leaving.patience = leaving.patience.saturating_sub(1);
+        let done = leaving.acknowledged >= leaving.wanted || leaving.patience == 0 || alone;
+        if done && !leaving.told {
+            leaving.told = true;
+            cx.emit(Event::Gone(leaving.acknowledged));
+        }
+    }
+
+    /// From now on this node has left, and waits for `wanted` members to know.
+    fn leave(&mut self, wanted: u8) {
+        if self.own.leaving.is_none() {
+            let patience = LINGER + 3 * u16::from(wanted);
+            let leaving = Leaving { wanted, acknowledged: 0, patience, told: false };
+            self.own.leaving = Some(leaving);
+            self.announce();
+        }
+    }
+}
+
+/// Periods for which a late answer is passed on: a sick node waits for up to S + 1 = 9.
+const KEPT: u32 = 9;
+
+/// Rounds after which a node that leaves waits no longer, plus three for each acknowledgement it
+/// wants. Our choice.
+const LINGER: u16 = 10;
+
+/// Members told at once by a node that leaves without waiting. Our choice.
+const FAREWELLS: usize = 16;
+
+impl<I: PeerId, T: Profile + PartialEq, const U: usize> Protocol for Swim<I, T, U> {
+    type Id = I;
+    type Message = Message<I, T, U>;
+    type Event = Event<I>;
+    type Command = Command;
+
+    #[inline]
+    fn wake_at(&self) -> Time {
+        let probe = self.probe.as_ref().map_or(Time::NEVER, |probe| probe.indirect);
+        probe.min(self.relays.earliest()).min(self.suspicions.earliest())
+    }
+
+    #[inline]
+    fn version(&self) -> u64 {
+        self.changes
+    }
+}
+
+impl<I, T, D, const U: usize> Layer<D> for Swim<I, T, U>
+where
+    I: PeerId,
+    T: Profile + PartialEq,
+    D: Describe<T> + ?Sized,
+{
+    fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.enter(below, cx);
+        self.describe(below);
+        if self.rest > 0 {
+            self.rest -= 1;
+        } else {
+            self.conclude(cx);
+            self.ask(cx);
+        }
+        self.tell_more(cx);
+        self.linger(cx);
+        self.catch_up(cx);
+        self.recall(cx);
+    }
+
+    fn on_message(
+        &mut self,
+        below: &D,
+        from: I,
+        message: Message<I, T, U>,
+        cx: &mut impl Context<Self>,
+    ) {
+        self.enter(below, cx);
+        if from == cx.me() {
+            return cx.count("message from itself");
+        }
+        match message {
+            Message::Ping(number, news) => self.on_ping(from, number, news, cx),
+            Message::PingReq(number, target, news) => {
+                self.on_ping_req(from, number, target, news, cx);
+            }
+            Message::Ack(number, news) => self.on_ack(from, number, news, cx),
+            Message::Nack(number) => {
+                let probe = self.probe.as_mut();
+                if probe.is_some_and(|probe| probe.nack(from, number)) {
+                    self.heard(cx);
+                } else {
+                    cx.count("answer to no question");
+                }
+            }
+            Message::News(news) => drop(self.hear(from, news, false, cx)),
+            Message::Sync(request) => self.on_sync(from, request, cx),
+            Message::State(number, page, news) => self.on_state(from, (number, page), news, cx),
+        }
+    }
+
+    fn on_wake(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.enter(below, cx);
+        let now = cx.now();
+        if self.probe.as_ref().is_some_and(|probe| probe.indirect <= now) {
+            self.ask_helpers(cx);
+        }
+        while let Some(relay) = self.relays.due(now) {
+            cx.send(relay.asker, Message::Nack(relay.theirs));
+        }
+        while let Some(slot) = self.suspicions.due(now) {
+            let confirmed = self.suspicions.close(slot);
+            let dead = Standing::new(self.members.at(slot).standing.incarnation, State::Dead);
+            let me = cx.me();
+            self.judge(slot, dead, Why::TimedOut(confirmed), me, cx);
+        }
+    }
+
+    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Context<Self>) {
+        if peer == cx.me() {
+            return;
+        }
+        self.contacts.retain(|contact| !contact.is(peer));
+        if self.contacts.is_full() {
+            self.contacts.remove(0);
+        }
+        let mut contact = Contact::none();
+        contact.tell(peer, cx.round());
+        self.contacts.push(contact);
+    }
+
+    /// Says good-bye to some members at once, for the driver will stop this node. To wait until
+    /// they have heard it, use [`Command::Leave`].
+    fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.enter(below, cx);
+        self.leave(0);
+        let me = cx.me();
+        for peer in self.members.choose(FAREWELLS, me, cx.rng()) {
+            let news = self.news(&[me], me);
+            cx.send(peer, Message::News(news));
+        }
+    }
+
+    fn on_command(
+        &mut self,
+        below: &D,
+        Command::Leave(wanted): Command,
+        cx: &mut impl Context<Self>,
+    ) -> Result<Receipt, Refusal> {
+        self.enter(below, cx);
+        self.leave(wanted);
+        Ok(Receipt::default())
+    }
+
+    fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
+        if self.config.spare && !self.queue.is_empty() && self.is_member(to) {
+            let news = self.news_within(cx.room(to), cx.me());
+            if !news.is_empty() {
+                cx.send(to, Message::News(news));
+            }
+        }
+    }
+}
+
+impl<I: PeerId, T: Wire + Send + 'static, const U: usize> Peers for Swim<I, T, U> {
+    type Id = I;
+
+    #[inline]
+    fn sample(&self, random: &mut Random) -> Option<I> {
+        self.members.sample(random)
+    }
+
+    fn for_each(&self, mut visit: impl FnMut(I, u64)) {
+        self.members.iter().for_each(|member| visit(member.peer, member.since));
+    }
+
+    /// Whom it probes, else a sample.
+    fn partner(&self, random: &mut Random) -> Option<I> {
+        let probed = self.probe.as_ref().map(|probe| probe.target);
+        probed.or_else(|| self.sample(random))
+    }
+
+    fn degree(&self) -> usize {
+        self.members.live()
+    }
+}
+
+impl<I: PeerId, T: Profile, const U: usize> Profiles for Swim<I, T, U> {
+    type Profile = T;
+
+    fn for_each_profile(&self, mut visit: impl FnMut(I, &T)) {
+        self.members.iter().for_each(|member| visit(member.peer, &member.profile));
+    }
+}

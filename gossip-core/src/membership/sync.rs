@@ -1,0 +1,218 @@
+//! Learning all at once: joining, full-state syncs, and pings to the dead.
+//!
+//! Not a protocol: what [`Swim`](super::Swim) does besides probing. An answer lists everybody in
+//! pages, a bounded number at a time; who asks goes on asking until it has all. Who knows the same
+//! members as the asker, which a digest tells, sends one page.
+
+use alloc::vec::Vec;
+
+use arrayvec::ArrayVec;
+
+use super::members::print;
+use super::message::{Claim, Message, Page, Request, Update};
+use super::state::State;
+use super::swim::{News, Swim};
+use crate::id::PeerId;
+use crate::peers::Profile;
+use crate::protocol::Context;
+use crate::random::Random;
+use crate::time::Round;
+use crate::wire::Bounded;
+
+/// Pages in answer to one request. Our choice: about two datagrams.
+const PAGES: usize = 16;
+
+/// Rounds in which an answer must come. Our choice.
+const PATIENCE: Round = 2;
+
+/// How often an unanswered request is sent again. Our choice.
+const TRIES: u8 = 2;
+
+/// A sync under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sync<I> {
+    with: I,
+    number: u32,
+    after: Option<I>,
+    asked: Round,
+    tries: u8,
+    /// Requests it may still take: an answerer without end is left.
+    left: u32,
+}
+
+/// Something done at once, and then ever less often.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    next: Round,
+    pause: u16,
+}
+
+impl Pace {
+    pub(super) const fn new() -> Self {
+        Self { next: 0, pause: 1 }
+    }
+
+    /// At once again.
+    pub(super) const fn hurry(&mut self, now: Round) {
+        if self.pause > HURRY {
+            *self = Self { next: now.wrapping_add(1), pause: 1 };
+        }
+    }
+
+    /// Whether it is due; the pause after that doubles up to `most` rounds, half to one and a half
+    /// times that. Never if `most` is 0.
+    fn due(&mut self, most: u16, now: Round, random: &mut Random) -> bool {
+        let due = most > 0 && now.wrapping_sub(self.next) < Round::MAX / 2;
+        if due {
+            let pause = usize::from(self.pause);
+            let after = pause.div_ceil(2) + random.below(pause + 1);
+            self.next = now.wrapping_add(after as Round);
+            self.pause = self.pause.saturating_mul(2).min(most);
+        }
+        due
+    }
+}
+
+/// Pauses up to this many rounds are short enough.
+const HURRY: u16 = 4;
+
+impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
+    /// Once a round: goes on with the sync under way, or begins one, with a stranger, with a
+    /// contact, or now and then with a member.
+    pub(super) fn catch_up(&mut self, cx: &mut impl Context<Self>) {
+        let now = cx.round();
+        if let Some(mut sync) = self.sync.take() {
+            if now.wrapping_sub(sync.asked) < PATIENCE {
+                self.sync = Some(sync);
+                return;
+            }
+            if sync.tries > 0 {
+                sync.tries -= 1;
+                return self.request(sync, cx);
+            }
+            cx.count("no answer to a sync");
+        }
+        let stranger = self.greeting.take().filter(|&peer| !self.is_member(peer));
+        let alone = self.members.live() == 0;
+        let contact = || {
+            let me = cx.me();
+            self.contacts.iter_mut().find_map(|contact| contact.ask(me, alone, now))
+        };
+        let with = stranger.or_else(contact).or_else(|| {
+            let due = self.syncs.due(self.config.sync, now, cx.rng());
+            due.then(|| self.members.sample(cx.rng())).flatten()
+        });
+        if let Some(with) = with {
+            let left = 2 + self.config.members.div_ceil(PAGES * U) as u32;
+            let sync = Sync { with, number: 0, after: None, asked: now, tries: TRIES, left };
+            self.request(sync, cx);
+        }
+    }
+
+    /// Asks for the part of `sync` that is missing.
+    fn request(&mut self, mut sync: Sync<I>, cx: &mut impl Context<Self>) {
+        let Some(own) = self.own.record(cx.me()) else { return };
+        sync.number = cx.rng().next_u64() as u32;
+        sync.asked = cx.round();
+        let digest = self.digest(cx.me());
+        let request = Request { number: sync.number, digest, after: sync.after, own };
+        cx.send(sync.with, Message::Sync(request));
+        self.sync = Some(sync);
+    }
+
+    /// A digest of all members, this node included, the same at all who agree.
+    fn digest(&self, me: I) -> u64 {
+        let own = match self.own.leaving {
+            Some(_) => 0,
+            None => print(me, (self.own.incarnation, self.own.version)),
+        };
+        self.members.digest().wrapping_add(own)
+    }
+
+    /// `from` asks for all that is known, and tells that it is there.
+    pub(super) fn on_sync(&mut self, from: I, request: Request<I, T>, cx: &mut impl Context<Self>) {
+        let Request { number, digest, after, own } = request;
+        if own.peer != from || matches!(own.claim, Claim::Suspected(_) | Claim::Dead) {
+            return cx.count("sync in another's name");
+        }
+        let claimed = own.standing();
+        self.take(from, own, cx);
+        let me = cx.me();
+        let mut updates: Vec<Update<I, T>> = Vec::new();
+        // It is told what contradicts it, and who this is.
+        let stale = self.standing(from).is_some_and(|held| held > claimed);
+        updates.extend(self.record(from, me).filter(|_| stale));
+        updates.extend(self.own.record(me));
+        let agrees = after.is_none() && digest == self.digest(me);
+        let next = if agrees { None } else { self.list(after, from, me, &mut updates) };
+        let last = next.map_or(Page::Last, Page::Until);
+        let pages = updates.len().div_ceil(U).max(1);
+        let mut updates = updates.into_iter();
+        for page in 1..=pages {
+            let mut part = Bounded::new();
+            part.fill(updates.by_ref().take(U));
+            let place = if page == pages { last.clone() } else { Page::Inner };
+            cx.send(from, Message::State(number, place, part));
+        }
+    }
+
+    /// Adds everybody beyond `after` to `updates`, as far as the pages go. Returns where to go on,
+    /// if there are more.
+    fn list(&self, after: Option<I>, from: I, me: I, updates: &mut Vec<Update<I, T>>) -> Option<I> {
+        let mut last = after;
+        for (slot, member) in self.members.beyond(after).filter(|(_, one)| one.peer != from) {
+            if updates.len() + 2 > PAGES * U {
+                return last;
+            }
+            let incarnation = member.standing.incarnation;
+            if member.standing.state == State::Suspected && member.told.0 == incarnation {
+                // A suspect is known by more than the suspicion.
+                let claim = Claim::Alive(member.told.1, member.profile.clone());
+                updates.push(Update { peer: member.peer, incarnation, claim });
+            }
+            updates.push(self.record_at(slot, me));
+            last = Some(member.peer);
+        }
+        None
+    }
+
+    /// A page of the answer to a sync.
+    pub(super) fn on_state(
+        &mut self,
+        from: I,
+        (number, page): (u32, Page<I>),
+        news: News<I, T, U>,
+        cx: &mut impl Context<Self>,
+    ) {
+        let asked = self.sync.filter(|sync| (sync.with, sync.number) == (from, number));
+        let Some(mut sync) = asked else { return cx.count("answer to no question") };
+        self.hear(from, news, true, cx);
+        match page {
+            Page::Inner => {}
+            Page::Until(after) if Some(after) > sync.after && sync.left > 0 => {
+                (sync.after, sync.left) = (Some(after), sync.left - 1);
+                self.request(sync, cx);
+            }
+            Page::Until(_) | Page::Last => self.sync = None,
+        }
+    }
+
+    /// Now and then, and while everybody seems dead in every round: a ping to one who is presumed
+    /// dead, which tells it so.
+    pub(super) fn recall(&mut self, cx: &mut impl Context<Self>) {
+        if self.members.buried() == 0 || self.own.leaving.is_some() {
+            return;
+        }
+        let alone = self.members.live() == 0;
+        let most = self.config.recontact.min(if alone { 1 } else { u16::MAX });
+        if !self.recontacts.due(most, cx.round(), cx.rng()) {
+            return;
+        }
+        let Some(slot) = self.members.some_dead(cx.rng()) else { return };
+        let (peer, me) = (self.members.at(slot).peer, cx.me());
+        let number = cx.rng().next_u64() as u32;
+        self.recalled = Some((peer, number));
+        let first: ArrayVec<I, 1> = core::iter::once(peer).collect();
+        cx.send(peer, Message::Ping(number, self.news(&first, me)));
+    }
+}
