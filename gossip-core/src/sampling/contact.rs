@@ -41,7 +41,7 @@ impl<I: Copy + Eq> Contact<I> {
 
     /// Whether `peer` is the contact.
     pub(crate) fn is(&self, peer: I) -> bool {
-        self.peer == Some(peer)
+        self.0.is_some_and(|known| known.peer == peer)
     }
 
     /// The contact, if it is to be asked this round.

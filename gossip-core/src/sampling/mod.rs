@@ -24,7 +24,6 @@
 
 pub mod allavena;
 pub mod brahms;
-mod contact;
 pub(crate) mod contact;
 pub mod contacts;
 pub mod correlated;
