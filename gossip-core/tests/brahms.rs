@@ -4,124 +4,32 @@
 //! Rounds are in lockstep: all nodes begin a round, then all messages arrive. The faulty push as
 //! often as the limit lets them, to honest nodes only, and answer pulls with faulty ids only.
 
-use gossip_core::context::Tap;
 use gossip_core::random::Key;
-use gossip_core::sampling::brahms::{Brahms, Config, Message};
+use gossip_core::sampling::brahms::{Brahms, Config};
 use gossip_core::sampling::min_wise::MinWise;
+use gossip_core::sim::adversary::{Attack, Member};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::testkit::{SoundViews, Trial};
-use gossip_core::{Bounded, Context, Layer, Local, Nothing, Protocol};
 
 /// The most members of a view, and the most samplers, in these tests.
 const C: usize = 64;
 const NODES: u32 = 1_000;
 
 type Honest = Brahms<u32, C, C>;
+type Node = Member<C, C>;
 
-/// A faulty node: nodes below `faulty` all are.
-#[derive(Clone)]
-struct Liar {
-    faulty: u32,
-    nodes: u32,
-    /// Pushes in each round, and how many ids it answers pulls with.
-    pushes: usize,
-    size: usize,
-    /// Whom the faulty push to: everyone honest, or one.
-    target: Option<u32>,
-}
-
-impl Liar {
-    fn ids(&self, cx: &mut impl Local<Node>) -> Bounded<u32, C> {
-        let mut ids = Bounded::new();
-        ids.fill((0..self.size).map(|_| cx.rng().below(self.faulty as usize) as u32));
-        ids
-    }
-
-    fn attack(&self, cx: &mut impl Context<Node>) {
-        for _ in 0..self.pushes {
-            let honest = (self.nodes - self.faulty) as usize;
-            let drawn = self.faulty + cx.rng().below(honest) as u32;
-            let to = self.target.unwrap_or(drawn);
-            cx.send(to, Message::Push);
-            // Nobody asked for this, whatever the number.
-            let (number, ids) = (cx.rng().next_u64() as u32, self.ids(cx));
-            cx.send(to, Message::PullReply(number, ids));
-        }
-    }
-}
-
-#[derive(Clone)]
-enum Node {
-    Honest(Box<Honest>),
-    Faulty(Liar),
-}
-
-impl Protocol for Node {
-    type Id = u32;
-    type Message = Message<u32, C>;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl Layer for Node {
-    fn on_round(&mut self, below: &(), cx: &mut impl Context<Self>) {
-        match self {
-            Self::Honest(node) => {
-                node.on_round(below, &mut Tap::<Self, _, _>::new(cx, &mut Vec::new()));
-            }
-            Self::Faulty(liar) => liar.attack(cx),
-        }
-    }
-
-    fn on_message(
-        &mut self,
-        below: &(),
-        from: u32,
-        message: Self::Message,
-        cx: &mut impl Context<Self>,
-    ) {
-        match self {
-            Self::Honest(node) => {
-                let mut told = Vec::new();
-                let mut cx = Tap::<Self, _, _>::new(cx, &mut told);
-                node.on_message(below, from, message, &mut cx);
-            }
-            Self::Faulty(liar) => match message {
-                Message::PullRequest(number) => {
-                    let ids = liar.ids(cx);
-                    cx.send(from, Message::PullReply(number, ids));
-                }
-                Message::Probe(number) => cx.send(from, Message::ProbeReply(number)),
-                Message::Push | Message::PullReply(..) | Message::ProbeReply(_) => {}
-            },
-        }
-    }
-}
-
-/// Nodes that know random others at first, of which the first `faulty` are faulty.
-fn start(config: Config, faulty: u32, target: Option<u32>, seed: u64) -> Simulation<Node> {
-    let size = config.size.unwrap();
-    let pushes = (config.alpha * size as f64).round() as usize;
-    let nodes = (0..NODES).map(|node| {
-        if node < faulty {
-            return Node::Faulty(Liar { faulty, nodes: NODES, pushes, size, target });
-        }
-        let mut honest = Box::new(Honest::new(config).unwrap());
-        let mut random = Key::new(seed).with(99).random(node.into());
-        while honest.view().len() < size {
-            let peer = random.below(NODES as usize) as u32;
-            let _ = peer != node && honest.introduce(peer);
-        }
-        Node::Honest(honest)
-    });
+/// Nodes that know random others at first, of which some are faulty.
+fn start(config: Config, attack: Attack, seed: u64) -> Simulation<Node> {
+    let nodes = attack.members(config, seed).unwrap();
     Simulation::new(nodes, seed, Order::Blocked(NODES as usize))
 }
 
+fn balanced(faulty: u32) -> Attack {
+    Attack::balanced(NODES, faulty)
+}
+
 fn honest(sim: &Simulation<Node>) -> impl Iterator<Item = &Honest> {
-    sim.nodes().filter_map(|(_, node)| match node {
-        Node::Honest(node) => Some(&**node),
-        Node::Faulty(_) => None,
-    })
+    sim.nodes().filter_map(|(_, node)| node.honest())
 }
 
 /// The share of `ids` below `faulty`.
@@ -151,9 +59,9 @@ fn config(size: usize, samples: usize) -> Config {
     Config { size: Some(size), samples: Some(samples), ..Config::default() }
 }
 
-/// The history is off: (alpha, beta, gamma) = (1/2, 1/2, 0).
+/// The history is off: (alpha, beta, gamma) = (1/2, 1/2, 0); all pushes count, as in the paper.
 fn without_history(size: usize) -> Config {
-    Config { alpha: 0.5, beta: 0.5, gamma: 0.0, ..config(size, 1) }
+    Config { alpha: 0.5, beta: 0.5, gamma: 0.0, repeats: None, ..config(size, 1) }
 }
 
 /// Section 5.2: under the balanced attack the faulty share x of views settles where
@@ -165,7 +73,7 @@ fn without_history(size: usize) -> Config {
 fn section_5_2_views_settle_at_the_fixed_point_and_samples_are_uniform() {
     for (faulty, fixed_point) in [(100, 0.304), (200, 0.521)] {
         let seed = 7 + u64::from(faulty);
-        let mut sim = start(config(60, 30), faulty, None, seed);
+        let mut sim = start(config(60, 30), balanced(faulty), seed);
         sim.run(30);
         let mut settled = 0.0;
         for _ in 0..10 {
@@ -186,20 +94,19 @@ fn section_5_2_views_settle_at_the_fixed_point_and_samples_are_uniform() {
 
 /// Section 5: history is what keeps nodes from being cut off for good. l1 = 20, l2 = 40, f = .1,
 /// 120 rounds: with it no honest node is isolated. Without it an independent simulation isolates
-/// 35 % at f = .1 and 99 % at f = .2. Ours isolates all at .2, but 18 to 20 % at .1 (three seeds),
-/// growing by .2 % a round: fewer than expected, we do not know why, so the bound at .1 says only
-/// that many are.
+/// 35 % at f = .1 and 99 % at f = .2; the papers file asks for more than 20 % at .1. Of 900 nodes
+/// those isolated have an sd of about .02.
 #[test]
 fn section_5_history_prevents_isolation() {
     let seed = 11;
-    let mut with = start(config(20, 40), 100, None, seed);
+    let mut with = start(config(20, 40), balanced(100), seed);
     with.run(120);
     assert!(isolated(&with, 100) == 0.0, "{}; seed {seed}", isolated(&with, 100));
     let sampled = share(honest(&with).flat_map(Brahms::samples), 100);
     assert_near("sample share", seed, sampled, 0.1, 0.05);
 
-    for (faulty, least) in [(100, 0.1), (200, 0.95)] {
-        let mut without = start(without_history(20), faulty, None, seed);
+    for (faulty, least) in [(100, 0.2), (200, 0.95)] {
+        let mut without = start(without_history(20), balanced(faulty), seed);
         without.run(120);
         let lost = isolated(&without, faulty);
         assert!(lost > least, "control: {lost} isolated, {faulty} faulty; seed {seed}");
@@ -237,16 +144,16 @@ fn section_4_1_samplers_are_uniform_over_a_biased_stream() {
 #[test]
 fn section_4_2_a_flooded_node_keeps_its_view() {
     let (seed, victim, faulty) = (13, 500, 100);
-    let mut sim = start(config(20, 40), faulty, Some(victim), seed);
+    let mut sim = start(config(20, 40), Attack::targeted(NODES, faulty, victim), seed);
     // Not yet: they answer, and do not push.
     let pushes = |sim: &mut Simulation<Node>, pushes: usize| {
         for node in 0..faulty {
             let Some(Node::Faulty(liar)) = sim.node_mut(node) else { unreachable!() };
-            liar.pushes = pushes;
+            liar.attack.pushes = Some(pushes);
         }
     };
     let look = |sim: &Simulation<Node>| {
-        let Some(Node::Honest(node)) = sim.node(victim) else { unreachable!() };
+        let node = sim.node(victim).and_then(Node::honest).unwrap();
         let mut view = node.view().to_vec();
         view.sort_unstable();
         (view, node.samples().collect::<Vec<_>>())
@@ -275,11 +182,52 @@ fn section_4_2_a_flooded_node_keeps_its_view() {
 fn without_the_push_limit_a_flooded_node_is_captured() {
     let (seed, victim, faulty) = (17, 500, 100);
     let open = Config { limit: Some(u16::MAX), ..without_history(20) };
-    let mut sim = start(open, faulty, Some(victim), seed);
+    let mut sim = start(open, Attack::targeted(NODES, faulty, victim), seed);
     sim.run(60);
-    let Some(Node::Honest(node)) = sim.node(victim) else { unreachable!() };
+    let node = sim.node(victim).and_then(Node::honest).unwrap();
     let captured = share(node.view().iter().copied(), faulty);
     assert!(captured == 1.0, "control: {captured}; seed {seed}");
+}
+
+/// Ours: one faulty node that pushes 100 times a round to the same victim does not freeze its view,
+/// since 3 of them count: with at most 6 honest ones, which come with a mean of 9 and so in .2 of
+/// the rounds, the view changes. That it never does in 60 rounds has a probability of 1e-6. The
+/// control counts all, as the paper does.
+#[test]
+fn one_peer_alone_cannot_flood() {
+    let (seed, victim) = (23, 500);
+    let attack = Attack { pushes: Some(100), ..Attack::targeted(NODES, 1, victim) };
+    for (repeats, frozen) in [(Some(3), false), (None, true)] {
+        let mut sim = start(Config { repeats, ..config(20, 40) }, attack, seed);
+        let view = |sim: &Simulation<Node>| {
+            let mut view = sim.node(victim).and_then(Node::honest).unwrap().view().to_vec();
+            view.sort_unstable();
+            view
+        };
+        sim.step();
+        let before = view(&sim);
+        sim.run(60);
+        assert_eq!(view(&sim) == before, frozen, "{repeats:?}; seed {seed}");
+    }
+}
+
+/// Ours: however often a node is asked, by however many, it tells its view 4 beta l1 = 36 times a
+/// round, and 3 times to the same peer. 100 faulty nodes ask 5 times each in each of 10 rounds: 200
+/// a round are repeated, 300 - 36 and those of the honest beyond the limit.
+#[test]
+fn pull_requests_draw_a_bounded_number_of_answers() {
+    let (seed, victim) = (29, 500);
+    let attack = Attack { asks: 5, pushes: Some(0), ..Attack::targeted(NODES, 100, victim) };
+    let mut sim = start(config(20, 40), attack, seed);
+    sim.run(10);
+    let count = |cause| sim.counts().total(cause);
+    let (repeated, beyond) =
+        (count("pull request repeated"), count("pull request beyond the limit"));
+    assert!(repeated + beyond >= 10 * (500 - 36), "{repeated} and {beyond}; seed {seed}");
+    assert!(beyond >= 10 * (300 - 36), "{beyond} beyond the limit; seed {seed}");
+    let mut control = start(config(20, 40), balanced(0), seed);
+    control.run(10);
+    assert_eq!(control.counts().total("pull request beyond the limit"), 0, "seed {seed}");
 }
 
 /// Section 4.1: a sampler whose id is dead starts again. Half of 200 nodes die; 10 samplers are

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gossip_core::sampling::{Cyclon, Newscast, cyclon, newscast};
+use gossip_core::sampling::{Cyclon, Newscast, PeerSampling, cyclon, framework, newscast};
 use gossip_core::sim::event::{Simulation, Status};
 use gossip_core::sim::fault::Fault;
 use gossip_core::sim::observe::{Graph, neighbours};
@@ -55,6 +55,14 @@ fn newscast_stays_sound_and_becomes_whole_again() {
     trial(move |_| node.clone()).faults(kinds).check(invariants);
 }
 
+#[test]
+fn the_framework_stays_sound_and_becomes_whole_again() {
+    let healer = framework::Config::healer(VIEW);
+    let node = PeerSampling::<u32, VIEW>::new(healer).unwrap();
+    let kinds = Kinds::LOSS | Kinds::DUPLICATION | Kinds::DELAY | Kinds::PAUSES | Kinds::CHURN;
+    trial(move |_| node.clone()).faults(kinds).check(invariants);
+}
+
 /// Under partitions and crashes a sampler may fall apart for good, as its paper says; its views
 /// stay sound.
 #[test]
@@ -65,6 +73,15 @@ fn views_are_sound_under_every_fault() {
     let newscast = Newscast::<u32, VIEW>::new(newscast::Config::default()).unwrap();
     trial(move |_| newscast.clone())
         .check(|| vec![Box::new(SoundViews::new(VIEW, |node: &Newscast<u32, VIEW>| node))]);
+    for config in [
+        framework::Config::swapper(VIEW),
+        framework::Config { ranks: 10, ..framework::Config::blind(VIEW) },
+        framework::Config { sent: VIEW, ..framework::Config::whole_tail(VIEW - 1) },
+    ] {
+        let framework = PeerSampling::<u32, VIEW>::new(config).unwrap();
+        trial(move |_| framework.clone())
+            .check(|| vec![Box::new(SoundViews::new(VIEW, |node: &PeerSampling<u32, VIEW>| node))]);
+    }
 }
 
 message! {

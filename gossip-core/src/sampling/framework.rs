@@ -31,10 +31,12 @@
 //! - Of equally old entries those that H removes are drawn at random. A peer that is known as young
 //!   already keeps its place.
 //! - No more is taken from a message than this node would send.
-//! - Middleware'04's view selection *tail*, which keeps the oldest, is not offered: newcomers could
-//!   not join. Its *rand* is H = S = 0, its *head* H = c. Ages count exchanges, where the paper's
-//!   count hops: overlays of (rand, head, pushpull) agree, those of (tail, head, pushpull) do not
-//!   (degree variance 108 instead of 202), and *rand* clusters a tenth more.
+//! - Middleware'04's view selection *rand* is H = S = 0, *head* H = c, *tail* H = c where the
+//!   youngest [give way](Config::gives_way); the paper's ages are [hops](Ageing::Hops). Its
+//!   authors' program gives each descriptor a random digit for life, which decides among those of
+//!   the same age, and keeps those of the same digit in an order that travels with them; here 200
+//!   [ranks](Config::ranks) are both. That matters: whose rank is bad is dropped by all, and the
+//!   degrees of (tail, head, pushpull) have a variance of 200 instead of 108.
 //! - A node joins by an exchange with its contact, and asks it again at a decaying rate and when
 //!   its view is empty. With pull alone nobody hears of a newcomer.
 
@@ -81,6 +83,27 @@ pub enum Propagation {
     PushPull,
 }
 
+/// What ages count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ageing {
+    /// Exchanges that whoever held the descriptor took part in.
+    #[default]
+    Exchanges,
+    /// Only those that brought it descriptors (Middleware'04): with push alone, who asks does not
+    /// age its view.
+    Hops,
+}
+
+/// Which descriptors give way first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GivesWay {
+    /// The oldest.
+    #[default]
+    Oldest,
+    /// The youngest (Middleware'04; newcomers cannot join, and the dead stay).
+    Youngest,
+}
+
 /// Parameters of the framework.
 ///
 /// ```
@@ -106,8 +129,16 @@ pub struct Config {
     pub propagation: Propagation,
     /// How many of the oldest give way first: the paper's H.
     pub healer: usize,
+    /// Whether it is the oldest that give way first.
+    pub gives_way: GivesWay,
     /// How many of those sent give way next: the paper's S. H + S is at most `sent`.
     pub swapper: usize,
+    /// What ages count.
+    pub ageing: Ageing,
+    /// How many ranks there are among descriptors of the same age, from 1 to 256. A descriptor
+    /// gets one by lot when it is made, and keeps it as it travels. With 1, all are alike, and each
+    /// node draws lots anew.
+    pub ranks: u16,
 }
 
 impl Config {
@@ -119,7 +150,10 @@ impl Config {
             selection: Selection::Rand,
             propagation: Propagation::PushPull,
             healer: 0,
+            gives_way: GivesWay::Oldest,
             swapper: 0,
+            ageing: Ageing::Exchanges,
+            ranks: 1,
         }
     }
 
@@ -133,8 +167,9 @@ impl Config {
         Self { swapper: size / 2, ..Self::blind(size) }
     }
 
-    /// Middleware'04 with view selection *rand*: whole views are sent, and any give way. The
-    /// capacity must exceed `size`.
+    /// Middleware'04 with view selection *rand*: whole views are sent, and any give way. Ages count
+    /// hops; those of as many differ by rank, as in the authors' program. The capacity must exceed
+    /// `size`.
     ///
     /// ```
     /// use gossip_core::sampling::{PeerSampling, framework::Config};
@@ -142,12 +177,19 @@ impl Config {
     /// assert!(PeerSampling::<u32, 30>::new(Config::whole_rand(30)).is_err());
     /// ```
     pub const fn whole_rand(size: usize) -> Self {
-        Self { sent: size.saturating_add(1), ..Self::blind(size) }
+        let sent = size.saturating_add(1);
+        Self { sent, ageing: Ageing::Hops, ranks: 200, ..Self::blind(size) }
     }
 
     /// Middleware'04 with view selection *head*: whole views are sent, and the oldest give way.
     pub const fn whole_head(size: usize) -> Self {
         Self { healer: size, ..Self::whole_rand(size) }
+    }
+
+    /// Middleware'04 with view selection *tail*: whole views are sent, and the youngest give way.
+    /// The paper's bad example: full views hardly change, and take in no newcomer.
+    pub const fn whole_tail(size: usize) -> Self {
+        Self { gives_way: GivesWay::Youngest, ..Self::whole_head(size) }
     }
 }
 
@@ -156,7 +198,8 @@ impl Config {
 pub struct State<I, const C: usize, P = ()> {
     /// In the order of the latest buffer: what was sent is at the head.
     view: ArrayVec<Entry<I, P>, C>,
-    /// Exchanges ended here: ages are counted by these.
+    /// Exchanges ended here, each counted as often as there are ranks: ages are counted by these,
+    /// and what is left over is the rank.
     clock: Round,
     changes: u32,
     size: u16,
@@ -165,6 +208,9 @@ pub struct State<I, const C: usize, P = ()> {
     swapper: u16,
     selection: Selection,
     propagation: Propagation,
+    gives_way: GivesWay,
+    ageing: Ageing,
+    ranks: u16,
     /// Whether the request under way is no longer what is at the head.
     moved: bool,
     /// Whom to join through.
@@ -183,6 +229,8 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
             .unless(healer <= sent)?;
         ParameterError::new("swapper S", swapper as f64, "descriptors", "at most those sent, - H")
             .unless(swapper <= sent - healer)?;
+        ParameterError::new("ranks", config.ranks.into(), "ranks", "1 to 256")
+            .unless((1..=256).contains(&config.ranks))?;
         Ok(Self {
             view: ArrayVec::new(),
             clock: 0,
@@ -194,6 +242,9 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
             swapper: swapper.min(65_535) as u16,
             selection,
             propagation,
+            gives_way: config.gives_way,
+            ageing: config.ageing,
+            ranks: config.ranks,
             moved: false,
             contact: Contact::none(),
         })
@@ -201,9 +252,10 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
 }
 
 impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
-    /// The peers in the view, with their ages, in exchanges that ended at those who held them.
+    /// The peers in the view, with their [ages](Ageing).
     pub fn view(&self) -> impl ExactSizeIterator<Item = (I, Round)> {
-        self.view.iter().map(|entry| (entry.id, entry.age(self.clock)))
+        let ranks = Round::from(self.ranks);
+        self.view.iter().map(move |entry| (entry.id, entry.age(self.clock) / ranks))
     }
 
     /// The most peers the view holds: the paper's c.
@@ -251,19 +303,30 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         if others < self.view.len() {
             self.move_oldest_to_end();
         }
+        let rank = if self.ranks > 1 { cx.rng().below(self.ranks.into()) as u16 } else { 0 };
         let mut buffer = Message::new();
-        buffer.fill([Descriptor { id: cx.me(), age: 0, profile: below.describe() }]);
+        buffer.fill([Descriptor { id: cx.me(), age: rank, profile: below.describe() }]);
         buffer.fill(self.view.iter().take(others).map(|entry| entry.describe(self.clock)));
         buffer
+    }
+
+    /// By what it is told who gives way: greater ones first.
+    fn key(&self) -> impl Fn(&Entry<I, P>) -> Round + Copy + use<I, C, P> {
+        let (clock, gives_way) = (self.clock, self.gives_way);
+        move |entry| match gives_way {
+            GivesWay::Oldest => entry.age(clock),
+            GivesWay::Youngest => Round::MAX - entry.age(clock),
+        }
     }
 
     /// Moves the H oldest to the end. Those that stay are in random order again, since whom the
     /// swaps move depends on ages alone.
     fn move_oldest_to_end(&mut self) {
-        let mut doomed = Oldest::of([&self.view, &[]], self.healer.into(), self.clock);
+        let key = self.key();
+        let mut doomed = Doomed::of(|| self.view.iter().map(key), self.healer.into());
         let mut front = self.view.len();
         for at in (0..self.view.len()).rev() {
-            if doomed.takes_in_order(self.view[at].age(self.clock)) {
+            if doomed.takes_in_order(key(&self.view[at])) {
                 front -= 1;
                 self.view.swap(at, front);
             }
@@ -272,7 +335,8 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
 
     /// The paper's select, and the end of an exchange: ages grow.
     fn select(&mut self, came: Message<I, C, P>, sent_is_known: bool, cx: &mut impl Local<Self>) {
-        let (me, clock) = (cx.me(), self.clock);
+        let (me, clock, key) = (cx.me(), self.clock, self.key());
+        let ages = self.ageing == Ageing::Exchanges || !came.is_empty();
         if came.len() > usize::from(self.sent) {
             cx.count("more came than is sent");
         }
@@ -300,9 +364,9 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
         let excess = |view: &[_], fresh: &[_]| (view.len() + fresh.len()).saturating_sub(size);
 
         let count = excess(&self.view, &fresh).min(self.healer.into());
-        let mut doomed = Oldest::of([&self.view, &fresh], count, clock);
-        self.view.retain(|entry| !doomed.takes(entry.age(clock), cx.rng()));
-        fresh.retain(|entry| !doomed.takes(entry.age(clock), cx.rng()));
+        let mut doomed = Doomed::of(|| self.view.iter().chain(&fresh).map(key), count);
+        self.view.retain(|entry| !doomed.takes(key(entry), cx.rng()));
+        fresh.retain(|entry| !doomed.takes(key(entry), cx.rng()));
 
         let swapped = if sent_is_known { usize::from(self.swapper) } else { 0 };
         let count = excess(&self.view, &fresh).min(swapped);
@@ -316,46 +380,49 @@ impl<I: PeerId, const C: usize, P: Profile> State<I, C, P> {
             };
         }
         self.view.extend(fresh);
-        self.clock = self.clock.wrapping_add(1);
+        if ages {
+            self.clock = self.clock.wrapping_add(self.ranks.into());
+        }
         self.changes = self.changes.wrapping_add(1);
         self.moved = true;
     }
 }
 
-/// Tells the `left` oldest of some entries as they are passed by, ties drawn at random.
-struct Oldest {
-    /// The least age among them: all that are older go, and of those as old, `left` of `tied`.
+/// Tells those with the greatest keys as entries are passed by, ties drawn at random.
+struct Doomed {
+    /// The least key among them: all with a greater one go, and of those with this one, `left` of
+    /// `tied`.
     least: Round,
     left: usize,
     tied: usize,
 }
 
-impl Oldest {
-    /// The `count` oldest of both `lists`, as of `clock`.
-    fn of<I: PeerId, P: Profile>(lists: [&[Entry<I, P>]; 2], count: usize, clock: Round) -> Self {
-        let all = || lists.into_iter().flatten().map(|entry| entry.age(clock));
-        // From the greatest age down: few ages differ, since each exchange adds a year to all.
-        let (mut least, mut left, mut tied) = (Round::MAX, count, 0);
+impl Doomed {
+    /// `count` of the entries that have these keys.
+    fn of<K: Iterator<Item = Round>>(keys: impl Fn() -> K, count: usize) -> Self {
+        // From the greatest down: few ages differ, since each exchange adds a year to all.
+        let (mut least, mut left) = (Round::MAX, count);
+        let mut tied = keys().filter(|&key| key == least).count();
         while left > tied {
             left -= tied;
-            let Some(next) = all().filter(|&age| age < least).max() else { break };
+            let Some(next) = keys().filter(|&key| key < least).max() else { break };
             least = next;
-            tied = all().filter(|&age| age == least).count();
+            tied = keys().filter(|&key| key == least).count();
         }
         Self { least, left, tied }
     }
 
-    /// Whether an entry of this `age` is one of them; ties as they come.
-    fn takes_in_order(&mut self, age: Round) -> bool {
-        let tie = age == self.least && self.left > 0;
+    /// Whether an entry with this `key` is one of them; ties as they come.
+    fn takes_in_order(&mut self, key: Round) -> bool {
+        let tie = key == self.least && self.left > 0;
         self.left -= usize::from(tie);
-        age > self.least || tie
+        key > self.least || tie
     }
 
-    /// Whether an entry of this `age` is one of them; ties at random.
-    fn takes(&mut self, age: Round, random: &mut Random) -> bool {
-        if age != self.least || self.tied == 0 {
-            return age > self.least;
+    /// Whether an entry with this `key` is one of them; ties at random.
+    fn takes(&mut self, key: Round, random: &mut Random) -> bool {
+        if key != self.least || self.tied == 0 {
+            return key > self.least;
         }
         let taken = random.below(self.tied) < self.left;
         self.tied -= 1;

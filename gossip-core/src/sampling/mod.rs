@@ -7,6 +7,7 @@
 //! | [`Cyclon`] | nearly equal | leave in about 1.5 c rounds | load must be even |
 //! | [`Newscast`] | uneven | leave in a few rounds | nodes come and go |
 //! | [`PeerSampling`] | as its H and S say | as its H and S say | either is to be traded |
+//! | [`Allavena`] | fairly equal | leave in some c / F rounds | partitions must be provably rare |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
 //! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
@@ -19,12 +20,14 @@
 //! [`Describe`](crate::Describe). [`Remembering`] wraps any of them, and merges what a long
 //! partition has made two.
 
+pub mod allavena;
 pub mod brahms;
 pub(crate) mod contact;
 pub mod cyclon;
 mod descriptor;
 pub mod fixed;
 pub mod framework;
+mod gathered;
 pub mod hyparview;
 mod lattice;
 pub mod min_wise;
@@ -32,6 +35,7 @@ pub mod newscast;
 pub mod remembered;
 mod weighted;
 
+pub use allavena::Allavena;
 pub use brahms::Brahms;
 pub use cyclon::Cyclon;
 pub use descriptor::Descriptor;

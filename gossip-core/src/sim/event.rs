@@ -520,6 +520,11 @@ impl<S: Protocol<Id = u32>, L> Simulation<S, L> {
         self.now
     }
 
+    /// How many numbers were given to nodes, crashed ones included.
+    pub const fn size(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
     /// How `node` is; `None` if there is no such node.
     pub fn status(&self, node: u32) -> Option<Status> {
         self.slots.get(node as usize).map(|slot| slot.status)

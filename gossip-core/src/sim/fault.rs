@@ -9,10 +9,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::event::{Simulation, Status};
-use super::link::{Latency, Network};
+use super::host::Host;
+use super::link::Latency;
 use crate::error::ParameterError;
-use crate::protocol::Layer;
 
 /// Something that happens to nodes or links.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,50 +60,42 @@ impl Fault {
     ///
     /// # Errors
     ///
-    /// If a probability is none.
-    pub fn apply<S>(&self, sim: &mut Simulation<S, Network>) -> Result<(), ParameterError>
-    where
-        S: Layer<(), Id = u32>,
-    {
+    /// If a probability is none, or the links have no such fault.
+    pub fn apply(&self, host: &mut impl Host) -> Result<(), ParameterError> {
         match *self {
-            Self::Contact(node, peer) => sim.contact(node, peer),
+            Self::Contact(node, peer) => host.contact(node, peer),
             Self::Join => {
-                let node = sim.join()?;
-                introduce(sim, node);
+                let node = host.join()?;
+                introduce(host, node);
             }
-            Self::Leave(node) => drop(sim.leave(node)),
-            Self::Crash(node) => drop(sim.crash(node)),
+            Self::Leave(node) => drop(host.leave(node)),
+            Self::Crash(node) => drop(host.crash(node)),
             Self::Restart(node) => {
-                if sim.restart(node)? {
-                    introduce(sim, node);
+                if host.restart(node)? {
+                    introduce(host, node);
                 }
             }
-            Self::Revive(node) => drop(sim.revive(node)),
-            Self::Pause(node) => drop(sim.pause(node)),
-            Self::Resume(node) => drop(sim.resume(node)),
-            Self::Split(ref nodes) => {
-                for &node in nodes {
-                    sim.link_mut().set_side(node, 1);
-                }
-            }
-            Self::Cut(from, to) => sim.link_mut().cut(from, to),
-            Self::Heal => sim.link_mut().heal(),
-            Self::Loss(p) => sim.link_mut().set_loss(p)?,
-            Self::Duplication(p) => sim.link_mut().set_duplication(p)?,
-            Self::Reordering(p) => sim.link_mut().set_reordering(p)?,
-            Self::Grey(node, p) => sim.link_mut().set_grey(node, p)?,
-            Self::Latency(latency) => sim.link_mut().set_latency(latency),
+            Self::Revive(node) => drop(host.revive(node)),
+            Self::Pause(node) => drop(host.pause(node)),
+            Self::Resume(node) => drop(host.resume(node)),
+            Self::Split(_)
+            | Self::Cut(..)
+            | Self::Heal
+            | Self::Loss(_)
+            | Self::Duplication(_)
+            | Self::Reordering(_)
+            | Self::Grey(..)
+            | Self::Latency(_) => host.strain(self)?,
         }
         Ok(())
     }
 }
 
 /// Tells a node that starts of the first other one that runs, as its list of seeds would.
-fn introduce<S: Layer<(), Id = u32>>(sim: &mut Simulation<S, Network>, node: u32) {
-    let runs = |&(at, _): &(u32, &S)| at != node && sim.status(at) == Some(Status::Alive);
-    let seed = sim.nodes().find(runs).map(|(at, _)| at);
+fn introduce(host: &mut impl Host, node: u32) {
+    let seed = (0..host.size()).find(|&at| at != node && host.is_live(at));
     if let Some(seed) = seed {
-        sim.contact(node, seed);
+        host.contact(node, seed);
     }
 }
 
@@ -187,23 +178,16 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// If a probability in it is none.
-    pub fn play<S>(
-        &self,
-        sim: &mut Simulation<S, Network>,
-        rest: Duration,
-    ) -> Result<(), ParameterError>
-    where
-        S: Layer<(), Id = u32>,
-    {
-        let start = sim.now();
+    /// If a probability in it is none, or the links have no such fault.
+    pub fn play(&self, host: &mut impl Host, rest: Duration) -> Result<(), ParameterError> {
+        let start = host.now();
         let mut faults: Vec<_> = self.0.iter().collect();
         faults.sort_by_key(|fault| fault.0);
         for (at, fault) in faults {
-            sim.run_until(start + *at);
-            fault.apply(sim)?;
+            host.run_until(start + *at);
+            fault.apply(host)?;
         }
-        sim.run_for(rest);
+        host.run_until(host.now() + rest);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
+use super::fault::Fault;
 use crate::error::ParameterError;
 use crate::random::Random;
 use crate::time::Time;
@@ -48,6 +49,15 @@ pub trait Link {
 
     /// What becomes of `trip`.
     fn carry(&mut self, trip: &Trip, random: &mut Random) -> Copies;
+
+    /// Suffers a fault of links: those of nodes are not its business.
+    ///
+    /// # Errors
+    ///
+    /// If it has no such fault (by default it has none), or a probability is none.
+    fn strain(&mut self, _fault: &Fault) -> Result<(), ParameterError> {
+        Err(ParameterError::new("faults of this link", 0.0, "", "none, or those of a Network"))
+    }
 }
 
 /// Delivers everything at once.
@@ -309,6 +319,28 @@ impl Link for Network {
             }
         }
         copies
+    }
+
+    fn strain(&mut self, fault: &Fault) -> Result<(), ParameterError> {
+        match *fault {
+            Fault::Split(ref nodes) => nodes.iter().for_each(|&node| self.set_side(node, 1)),
+            Fault::Cut(from, to) => self.cut(from, to),
+            Fault::Heal => self.heal(),
+            Fault::Loss(p) => self.set_loss(p)?,
+            Fault::Duplication(p) => self.set_duplication(p)?,
+            Fault::Reordering(p) => self.set_reordering(p)?,
+            Fault::Grey(node, p) => self.set_grey(node, p)?,
+            Fault::Latency(latency) => self.set_latency(latency),
+            Fault::Contact(..)
+            | Fault::Join
+            | Fault::Leave(_)
+            | Fault::Crash(_)
+            | Fault::Restart(_)
+            | Fault::Revive(_)
+            | Fault::Pause(_)
+            | Fault::Resume(_) => {}
+        }
+        Ok(())
     }
 }
 

@@ -3,21 +3,29 @@
 //! - [`cycle`]: rounds without time or bytes, for a million nodes.
 //! - [`event`]: virtual time and real datagrams, with latency, loss, duplication, reordering,
 //!   partitions and churn.
+//! - [`fault`], [`dynamics`]: what happens to nodes and links, one by one, or as churn; [`host`] is
+//!   what lets it happen, in either driver.
+//! - [`initial`]: what nodes hold at the start.
 //! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
 //!   golden tests.
 //! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
+//! - [`adversary`]: nodes that lie.
 //! - [`slow`]: nodes that are blocked and free in turns.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
 
+pub mod adversary;
 pub mod cycle;
+pub mod dynamics;
 pub mod event;
 mod events;
 pub mod fault;
 pub mod graph_text;
+pub mod host;
+pub mod initial;
 pub mod link;
 pub mod observe;
 mod oracle;

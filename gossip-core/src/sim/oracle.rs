@@ -136,6 +136,15 @@ impl<S, T: Profile> World<S> for Oracle<S, T> {
     fn died(&mut self, node: u32) {
         self.remove(node);
     }
+
+    fn returned(&mut self, node: u32) {
+        self.admit(node);
+        let place = &mut self.places[node as usize];
+        if place.is_none() {
+            *place = Some(self.live.len() as u32);
+            self.live.push(node);
+        }
+    }
 }
 
 impl<S, T: Profile> Peers for Oracle<S, T> {
@@ -234,6 +243,9 @@ mod tests {
         assert!(drawn.iter().all(|&peer| peer != 5 && peer != 7) && drawn.len() == 500);
         (0..8).for_each(|node| oracle.died(node));
         assert_eq!(oracle.sample(&mut random), None);
+        oracle.returned(5);
+        oracle.returned(5);
+        assert_eq!(oracle.sample(&mut random), Some(5));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub trait World<S> {
 
     /// `node` was killed.
     fn died(&mut self, _node: u32) {}
+
+    /// `node`, which had died, is back.
+    fn returned(&mut self, _node: u32) {}
 }
 
 impl<S> World<S> for () {}

@@ -2,8 +2,9 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Dadgar18Lifeguard, Das02Swim, Demers87Table1, Jelasity04Variants, Jelasity05Factor,
-    Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Leitao07Hyparview, Voulgaris05Indegree,
+    Allavena05Partition, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim, Demers87Spatial,
+    Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk, Jelasity07Sampling,
+    Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
@@ -13,11 +14,15 @@ use crate::Failure;
 pub fn experiments() -> Vec<Box<dyn Experiment>> {
     vec![
         Box::new(Demers87Table1),
+        Box::new(Demers87Spatial),
+        Box::new(Kempe01Spatial),
         Box::new(Jelasity04Variants),
         Box::new(Jelasity05Factor),
         Box::new(Voulgaris05Indegree),
         Box::new(Jelasity07Sampling),
         Box::new(Leitao07Hyparview),
+        Box::new(Bortnikov08Brahms),
+        Box::new(Allavena05Partition),
         Box::new(Das02Swim),
         Box::new(Dadgar18Lifeguard),
         Box::new(Jelasity09Tman),

@@ -29,6 +29,10 @@ impl Bits {
         self.words[at as usize / 64] &= !(1 << (at % 64));
     }
 
+    pub(super) fn set(&mut self, at: u32) {
+        self.words[at as usize / 64] |= 1 << (at % 64);
+    }
+
     pub(super) fn push(&mut self) {
         if self.len.is_multiple_of(64) {
             self.words.push(u64::MAX);

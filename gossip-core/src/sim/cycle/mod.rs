@@ -28,13 +28,14 @@
 //! ```
 
 mod context;
+mod lives;
 mod memory;
 
 use core::fmt;
 use core::mem;
 use core::time::Duration;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use self::context::CycleContext;
@@ -93,6 +94,8 @@ struct Engine<S: Protocol> {
     schedule: Vec<u32>,
     /// Who lives. Apart from the nodes, so that it stays in the cache.
     alive: Bits,
+    /// Who is paused: does not live for now.
+    paused: BTreeSet<u32>,
     /// Calls of each node that drew random numbers. Stacks count for their layers, and draw none.
     draws: Vec<u32>,
     /// Messages on their way in this cycle.
@@ -155,6 +158,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             period: PERIOD,
             schedule: (0..nodes.len() as u32).collect(),
             alive: Bits::all(nodes.len()),
+            paused: BTreeSet::new(),
             draws: alloc::vec![0; nodes.len()],
             queue: Vec::new(),
             empty: Vec::new(),
@@ -457,7 +461,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     pub fn kill_all(&mut self, nodes: impl IntoIterator<Item = u32>) -> usize {
         let mut killed: Vec<u32> = nodes.into_iter().collect();
         killed.retain(|&node| {
-            let lived = self.is_alive(node);
+            let lived = self.is_alive(node) || self.engine.paused.remove(&node);
             if lived {
                 self.engine.alive.clear(node);
                 self.world.died(node);
