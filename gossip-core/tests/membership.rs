@@ -228,7 +228,7 @@ fn restarts_together(n: u32, seed: u64) -> u32 {
     for (at, &node) in order.iter().enumerate() {
         sim.crash(node);
         sim.restart(node).unwrap();
-        sim.contact(node, if node == 0 { 1 } else { 0 });
+        sim.contact(node, u32::from(node == 0));
         if at % (n as usize / 3 + 1) == 0 {
             sim.run_for(SECOND);
         }
@@ -336,7 +336,9 @@ fn churn_for_long_leaves_a_bounded_table() {
 fn datagram(messages: &[Said]) -> Vec<u8> {
     let mut bytes = Vec::new();
     Header::of::<Said>(ClusterId::default()).write(&mut bytes);
-    messages.iter().for_each(|message| message.encode(&mut bytes));
+    for message in messages {
+        message.encode(&mut bytes);
+    }
     bytes
 }
 
@@ -392,6 +394,49 @@ fn unsolicited_frames_invent_and_kill_nobody() {
     assert_eq!(known, Some(7), "seed {seed}");
     assert!(sim.counts().total("answer to no question") > 5_000);
     assert!(sim.counts().total("message from a stranger") > 5_000);
+}
+
+/// Frames that travelled, with some of their bytes changed or cut off: no panic, and tables stay
+/// within their bounds, whatever the mutants say. Who they invented dies, who they killed refutes.
+fn survives_mutants(count: u32, seed: u64) {
+    let config = Config { members: 16, ..Config::default() };
+    let mut sim = cluster(6, config, seed);
+    sim.record(4_096);
+    let member = sim.join().unwrap();
+    sim.contact(member, 0);
+    sim.run_for(SECOND * 10);
+    sim.crash(member);
+    sim.run_for(SECOND * 60);
+    let travelled: Vec<Vec<u8>> = sim.recorded().map(|passage| passage.bytes).collect();
+    sim.record(0);
+    let mut random = Key::new(seed).random(0);
+    for at in 0..count {
+        let mut bytes = random.pick(&travelled).unwrap().clone();
+        for _ in 0..=random.below(3) {
+            let place = random.below(bytes.len());
+            bytes[place] = random.next_u64() as u8;
+        }
+        bytes.truncate(if random.chance(0.1) { random.below(bytes.len()) } else { bytes.len() });
+        sim.inject(random.below(6) as u32, random.below(6) as u32, bytes);
+        if at % 512 == 0 {
+            sim.run_for(SECOND);
+            assert!(sim.nodes().all(|(_, node)| node.known().count() <= 16), "seed {seed}");
+            sim.events().take().for_each(drop);
+        }
+    }
+    // Whoever was invented is suspected, in vain, and presumed dead.
+    agreement(&mut sim, 240, seed);
+}
+
+#[test]
+fn mutated_frames_do_no_lasting_harm() {
+    survives_mutants(20_000, 30);
+}
+
+#[test]
+#[ignore = "soak: a million frames"]
+fn soak_a_million_mutated_frames_do_no_lasting_harm() {
+    survives_mutants(1_000_000, 31);
 }
 
 /// A member that lies: it accuses strangers without end, and claims incarnations out of reach.

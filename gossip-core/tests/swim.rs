@@ -119,8 +119,8 @@ fn section_3_1_false_positives_follow_from_loss_and_k() {
     }
 }
 
-/// 20 of 200 leave one after the other: how many have heard of each after each of 18 cycles, and how
-/// many there are.
+/// 20 of 200 leave one after the other: how many have heard of each after each of 18 cycles, and
+/// how many there are.
 fn farewells(lambda: u8, seed: u64) -> Vec<(Vec<usize>, usize)> {
     let config = Config { lambda, sync: 1_024, ..plain() };
     let mut sim = group(200, config, Perfect, seed);

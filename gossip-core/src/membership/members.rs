@@ -308,7 +308,9 @@ mod tests {
             }
             assert_sound(&members);
             let now: Vec<u32> = members.order.iter().map(|&slot| members.at(slot).peer).collect();
-            last.values_mut().for_each(|(_, seen)| seen.extend(now.iter().copied()));
+            for (_, seen) in last.values_mut() {
+                seen.extend(now.iter().copied());
+            }
             let slot = members.turn(&mut random).unwrap();
             if let Some((before, seen)) = last.get(&slot) {
                 let (gap, n) = (period - before, seen.len() as u32);
@@ -319,6 +321,17 @@ mod tests {
         }
         // Not for want of trying: gaps well above n occur.
         assert!(longest > 1.3, "{longest}; seed {seed}");
+    }
+
+    /// At most 200 bytes a member, with socket addresses. The index is a B-tree whose nodes are at
+    /// least half full: at most twice the entry, and a share of pointers.
+    #[test]
+    fn a_member_takes_less_than_200_bytes() {
+        use core::net::SocketAddr;
+        let member = size_of::<Member<SocketAddr, ()>>();
+        let index = 2 * size_of::<(SocketAddr, u32)>() + 8;
+        let order = 2 * size_of::<u32>();
+        assert!(member + index + order <= 200, "{member} + {index} + {order}");
     }
 
     #[test]

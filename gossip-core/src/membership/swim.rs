@@ -22,19 +22,24 @@
 //! # What holds
 //!
 //! A crash is first noticed after e / (e - 1) = 1.58 periods on average, whatever n, and certainly
-//! within 2n - 1 at every member; a node sends 2 messages a period, plus 4 for each probe that fails
-//! directly. A member that is alive and answers is declared dead only if it, or the news of its
-//! suspicion, is unheard for the whole timeout; it then comes back as soon as it hears of it, since
-//! everybody tells it who believes so and whom it talks to, and the dead are pinged for ever.
+//! within 2n - 1 at every member; the group sends 2 messages per member and period, and 4 k more
+//! for each probe that is not answered directly. A member that is alive and answers is declared
+//! dead only if it, or the news of its suspicion, is unheard for the whole timeout; it then comes
+//! back as soon as it hears of it, since everybody tells it who believes so and whom it talks to,
+//! and the dead are pinged for ever.
 //!
 //! It gives hints, not agreement: members may differ on who is alive at any moment. It trusts its
 //! members: one that lies can accuse others, who must then refute, and can invent members, who then
 //! die. Frames that answer nothing, and news from strangers, are ignored and counted.
 //!
+//! Known limits: a request for the full state takes about 20 bytes, and draws up to 16 frames in
+//! answer, to whatever address it names; nodes are told apart by their identifiers alone, so two
+//! that bear the same one refute each other for ever.
+//!
 //! # Deviations from the paper
 //!
-//! - A death is overridden by a higher incarnation, so that the wrongly dead come back; in the paper
-//!   it is final. And it does not override a higher incarnation.
+//! - A death is overridden by a higher incarnation, so that the wrongly dead come back; in the
+//!   paper it is final. And it does not override a higher incarnation.
 //! - A death that was not suspected here first is taken as a suspicion: see [`State`].
 //! - An ack does not clear a suspicion here, only the member's own refutation does, everywhere.
 //! - One queue of news instead of two, for the living and for the dead.

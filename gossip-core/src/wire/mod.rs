@@ -3,9 +3,9 @@
 //! A type that travels is a [`Wire`] type: the most and the fewest bytes its encoding can take are
 //! constants, so that a stack knows at compile time that its messages fit a datagram.
 //! [`message!`](crate::message) declares such types and writes those constants; what can grow is
-//! [`Bounded`], a [`Bundle`] or a [`Blob`]. postcard encodes. Decoding is our own ([`Decoder`]): hostile bytes
-//! never panic, never cost more than the datagram, and a value that decodes encodes to the very
-//! bytes it came from.
+//! [`Bounded`], a [`Bundle`] or a [`Blob`]. postcard encodes. Decoding is our own ([`Decoder`]):
+//! hostile bytes never panic, never cost more than the datagram, and a value that decodes encodes
+//! to the very bytes it came from.
 //!
 //! | Type | Bytes | Fewest to most |
 //! |---|---|---|

@@ -164,7 +164,10 @@ fn detection(sim: &mut Simulation<Swim<u32>, (), Network>, crashes: u32) -> Opti
     for node in 2..2 + crashes {
         sim.kill(node);
         sim.events().take().for_each(drop);
-        let missed = |(_, event): (u32, Event<u32>)| matches!(event, Event::Changed { peer, why: Why::NoAnswer, .. } if peer == node);
+        let missed = |(_, event): (u32, Event<u32>)| match event {
+            Event::Changed { peer, why, .. } => peer == node && why == Why::NoAnswer,
+            _ => false,
+        };
         // A probe is judged at the end of its period, in the next cycle.
         sum += (0..1_000).position(|_| {
             sim.step();
