@@ -30,9 +30,9 @@
 //!   answer costs its asker the round, and is dropped.
 //! - Ages are counted on from the latest merge, and messages tell ages, so that clocks need not
 //!   agree (section 2.2) and a round writes nothing. A view keeps them in two bytes each: exact to
-//!   the millisecond up to 65 seconds, and beyond that to 2^-15 of the oldest. Ages are time, not counts of rounds: counts favour news that
-//!   happened to be passed on just after its holder's round, which then never ages, and in-degrees
-//!   spread by 36.
+//!   the millisecond up to 65 seconds, and beyond that to 2^-15 of the oldest. Ages are time, not
+//!   counts of rounds: counts favour news that happened to be passed on just after its holder's
+//!   round, which then never ages, and in-degrees spread by 36.
 //! - A node joins through its contact, and asks it again at a decaying rate and when its view is
 //!   empty.
 
