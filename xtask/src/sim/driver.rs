@@ -65,7 +65,8 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
         };
         let tick = config.tick;
         let sim = event::Simulation::new(size, make, network, config);
-        return Ok(Box::new(Sim::Event(sim.map_err(|e| refused("driver", e))?, tick)));
+        let sim = sim.map_err(|e| refused("driver", e))?;
+        return Ok(Box::new(Sim::Event(Box::new(sim), tick)));
     }
     let nodes = (0..size).map(&make);
     let sim = match point.text("driver.order") {
@@ -97,7 +98,7 @@ enum Sim<S: Built> {
     /// With what makes newcomers.
     Cycle(cycle::Simulation<S, (), Network>, Maker<S>),
     /// With the length of a tick.
-    Event(event::Simulation<S, Network>, Duration),
+    Event(Box<event::Simulation<S, Network>>, Duration),
 }
 
 impl<S: Built> Sim<S> {
@@ -128,7 +129,7 @@ impl<S: Built> Driver for Sim<S> {
                 outcome
             }
             Sim::Event(sim, _) => {
-                let outcome = dynamics.run(sim, period);
+                let outcome = dynamics.run(sim.as_mut(), period);
                 sim.events().take().for_each(drop);
                 outcome
             }
