@@ -10,20 +10,17 @@
 //! Bias: the hand-written loops have no sequence numbers, epochs, refusals or timers, and could not
 //! be run on a socket.
 
-use std::cell::RefCell;
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod common;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
-use gossip_aggregate::push_pull::Config;
-use gossip_aggregate::{Average, Mean};
+use std::hint::black_box;
+
+use common::{SIZES, Table, VIEW, average, check, measure, over_fixed, view};
+use criterion::Criterion;
+use gossip_aggregate::Average;
 use gossip_core::random::Key;
-use gossip_core::sampling::{Fixed, Newscast, newscast};
+use gossip_core::sampling::{Newscast, newscast};
 use gossip_core::sim::cycle::{BLOCK, Order, Simulation};
 use gossip_core::{Layer, PeerId, stack};
-
-const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
-const VIEW: usize = 20;
 
 const FIXED: &str = "averaging, fixed view";
 const NEWSCAST: &str = "averaging, Newscast";
@@ -35,16 +32,6 @@ const CHASE_FIXED: &str = "chase, bytes of fixed view";
 const CHASE_NEWSCAST: &str = "chase, bytes of Newscast";
 
 stack! {
-    /// Averaging over a fixed view.
-    #[derive(Debug)]
-    struct OverFixed<I: PeerId> {
-        peers: Fixed<I, VIEW>,
-        #[uses(peers)]
-        load: Average<I>,
-    }
-}
-
-stack! {
     /// Averaging over a view that Newscast keeps fresh.
     #[derive(Debug)]
     struct OverNewscast<I: PeerId> {
@@ -54,45 +41,12 @@ stack! {
     }
 }
 
-fn over_fixed(node: u32, nodes: u32) -> OverFixed<u32> {
-    OverFixed::new(Fixed::new(view(node, nodes)), average(node))
-}
-
 fn over_newscast(node: u32, nodes: u32) -> OverNewscast<u32> {
     let mut peers = Newscast::new(newscast::Config::default()).expect("valid");
     for peer in view(node, nodes) {
         peers.inner_mut().introduce(peer, ());
     }
     OverNewscast::new(peers, average(node))
-}
-
-/// Best time per node and cycle, by benchmark and size.
-type Table = RefCell<Vec<(&'static str, u32, f64)>>;
-
-fn average(node: u32) -> Average<u32> {
-    let mean = Mean::of(f64::from(node)).expect("finite");
-    Average::new(Config::founding(mean).endless()).expect("valid")
-}
-
-fn view(node: u32, nodes: u32) -> impl Iterator<Item = u32> {
-    let mut random = Key::new(1).random(u64::from(node));
-    (0..VIEW).map(move |_| {
-        let peer = random.below(nodes as usize - 1) as u32;
-        peer + u32::from(peer >= node)
-    })
-}
-
-/// Variance of the estimates; the mean must be what it was.
-fn check(nodes: u32, values: impl Iterator<Item = f64>) -> f64 {
-    let expected = f64::from(nodes - 1) / 2.0;
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for value in values {
-        sum += value;
-        squares += (value - expected) * (value - expected);
-    }
-    let mean = sum / f64::from(nodes);
-    assert!((mean - expected).abs() < 1e-6 * expected, "mean {mean}, not {expected}");
-    squares / f64::from(nodes)
 }
 
 /// Runs cycles and checks the convergence factor over the first ten.
@@ -106,7 +60,8 @@ fn bench_sim<S: Layer<(), Id = u32>>(
     for nodes in SIZES {
         let all = (0..nodes).map(|node| make(node, nodes));
         let mut sim = Simulation::new(all, 1, Order::Blocked(BLOCK));
-        let variance = |sim: &Simulation<S>| check(nodes, sim.nodes().map(|node| value(node.1)));
+        let variance =
+            |sim: &Simulation<S>| check(nodes, 1e-6, sim.nodes().map(|node| value(node.1)));
         sim.run(1);
         let before = variance(&sim);
         sim.run(10);
@@ -114,33 +69,8 @@ fn bench_sim<S: Layer<(), Id = u32>>(
         assert!((0.28..0.34).contains(&factor), "{name}, {nodes} nodes: factor {factor}");
         println!("{name}, {nodes} nodes: {} bytes per node", sim.bytes_per_node());
         measure(criterion, table, name, nodes, || sim.step());
-        check(nodes, sim.nodes().map(|node| value(node.1)));
+        check(nodes, 1e-6, sim.nodes().map(|node| value(node.1)));
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn measure(
-    criterion: &mut Criterion,
-    table: &Table,
-    name: &'static str,
-    nodes: u32,
-    mut cycle: impl FnMut(),
-) {
-    let mut group = criterion.benchmark_group(name);
-    group.throughput(Throughput::Elements(nodes.into())).sample_size(10);
-    group.measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(200));
-    let mut best = f64::INFINITY;
-    group.bench_function(BenchmarkId::from_parameter(nodes), |bencher| {
-        bencher.iter_custom(|count| {
-            let start = Instant::now();
-            (0..count).for_each(|_| cycle());
-            let spent = start.elapsed();
-            best = best.min(spent.as_secs_f64() * 1e9 / count as f64 / f64::from(nodes));
-            spent
-        });
-    });
-    group.finish();
-    table.borrow_mut().push((name, nodes, best));
 }
 
 /// A node of the loop by hand: its value, its view, and `REST` words of other state.
@@ -189,7 +119,7 @@ fn by_hand<const REST: usize>(criterion: &mut Criterion, table: &Table, name: &'
                 }
             }
         });
-        let variance = check(nodes, all.iter().map(|node| node.value));
+        let variance = check(nodes, 1e-6, all.iter().map(|node| node.value));
         assert!(variance < 1e-3, "{name}: variance {variance}");
     }
 }

@@ -30,7 +30,7 @@ pub mod wire;
 #[doc(hidden)]
 pub use serde as __serde;
 
-pub use counts::Counts;
+pub use counts::{Counts, Sent, Share};
 pub use error::ParameterError;
 pub use exchange::{Configured, Exchange, Leg, Pairwise};
 pub use id::PeerId;

@@ -3,9 +3,12 @@
 
 use core::fmt;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::counts::Counts;
+use arrayvec::ArrayVec;
+
+use crate::counts::{Counts, Sent};
 use crate::error::ParameterError;
 use crate::packet::{BUDGET, ClusterId, DATAGRAM, Datagram, HEADER, Header, Packer, SEAL};
 use crate::protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
@@ -35,6 +38,18 @@ pub struct Effects<S: Protocol> {
     pub frames: u64,
     /// What was ignored, refused or shed.
     pub counts: Counts,
+    /// What was sent, by layer.
+    pub sent: Sent,
+    packer: Packer<S::Id>,
+}
+
+impl<S: Protocol> Effects<S> {
+    /// Takes back the memory of a datagram that was sent, for the next ones: a driver that does so
+    /// sends without allocating.
+    #[inline]
+    pub fn recycle(&mut self, bytes: Vec<u8>) {
+        self.packer.recycle(bytes);
+    }
 }
 
 impl<S: Protocol> Default for Effects<S> {
@@ -45,6 +60,8 @@ impl<S: Protocol> Default for Effects<S> {
             watches: Vec::new(),
             frames: 0,
             counts: Counts::default(),
+            sent: Sent::default(),
+            packer: Packer::default(),
         }
     }
 }
@@ -67,7 +84,7 @@ impl Default for Config {
     }
 }
 
-/// One stack, its identity, and the packer between it and the world.
+/// One stack, its identity, and what stands between it and the world.
 pub struct Node<S: Protocol> {
     stack: S,
     me: S::Id,
@@ -75,9 +92,11 @@ pub struct Node<S: Protocol> {
     calls: u64,
     round: Round,
     cluster: ClusterId,
-    packer: Packer<S::Id>,
-    /// Shapes of other stacks heard of, so that each is reported once.
-    strangers: Vec<u32>,
+    /// The most bytes of a datagram, header included, seal not.
+    limit: u32,
+    /// Shapes of other stacks heard of, so that each is reported once. Boxed, since most hear of
+    /// none.
+    strangers: Option<Box<ArrayVec<u32, STRANGERS>>>,
 }
 
 /// Shapes of other stacks a node remembers having reported.
@@ -97,7 +116,6 @@ impl<S: Layer> Node<S> {
             "at least the stack's longest message, 11 of header and 33 of seal; at most 65507";
         ParameterError::new("mtu", config.mtu as f64, "bytes", bound)
             .unless((least..=65_507).contains(&config.mtu))?;
-        let header = Header::of::<S::Message>(config.cluster);
         Ok(Self {
             stack,
             me,
@@ -105,8 +123,8 @@ impl<S: Layer> Node<S> {
             calls: 0,
             round: 0,
             cluster: config.cluster,
-            packer: Packer::new(header, config.mtu - SEAL),
-            strangers: Vec::new(),
+            limit: (config.mtu - SEAL) as u32,
+            strangers: None,
         })
     }
 
@@ -175,9 +193,11 @@ impl<S: Layer> Node<S> {
 
     /// A peer's stack has another shape: said once per shape.
     fn greet(&mut self, shape: u32, effects: &mut Effects<S>) {
-        let known = shape == S::Message::SHAPE || self.strangers.contains(&shape);
-        if !known && self.strangers.len() < STRANGERS {
-            self.strangers.push(shape);
+        if shape == S::Message::SHAPE {
+            return;
+        }
+        let strangers = self.strangers.get_or_insert_default();
+        if !strangers.contains(&shape) && strangers.try_push(shape).is_ok() {
             effects.counts.add("packer", "stack of another shape");
         }
     }
@@ -191,23 +211,24 @@ impl<S: Layer> Node<S> {
     ) -> R {
         let stream = Stream::new(self.key, self.calls);
         self.calls += 1;
-        let Self { stack, me, round, packer, .. } = self;
-        let mut cx =
-            NodeContext { me: *me, clock, round: *round, stream, spare: None, packer, effects };
+        let Self { stack, me, round, .. } = self;
+        effects.packer.begin(Header::of::<S::Message>(self.cluster), self.limit as usize);
+        let mut cx = NodeContext { me: *me, clock, round: *round, stream, spare: None, effects };
         let result = handler(stack, &mut cx);
         let mut at = 0;
-        while let Some(to) = cx.packer.peer(at) {
+        while let Some(to) = cx.effects.packer.peer(at) {
             cx.spare = Some(to);
             stack.on_spare(&(), to, &mut cx);
             at += 1;
         }
-        effects.datagrams.extend(packer.take());
+        effects.packer.finish(&mut effects.datagrams);
         result
     }
 }
 
 impl<S: Protocol> Node<S> {
     /// When [`wake`](Self::wake) is due.
+    #[inline]
     pub fn wake_at(&self) -> Time {
         self.stack.wake_at()
     }
@@ -251,7 +272,6 @@ struct NodeContext<'a, S: Protocol> {
     stream: Stream,
     /// Whose datagram's room is on offer, if it is.
     spare: Option<S::Id>,
-    packer: &'a mut Packer<S::Id>,
     effects: &'a mut Effects<S>,
 }
 
@@ -287,10 +307,11 @@ impl<S: Protocol> Context<S> for NodeContext<'_, S> {
         if self.spare.is_some_and(|peer| peer != to || message.encoded_len() > self.room(to)) {
             return self.tally("packer", "no spare room");
         }
-        self.packer.add(to, &message);
+        let bytes = self.effects.packer.add(to, &message);
+        self.effects.sent.add(message.layer(), bytes);
     }
     fn room(&self, to: S::Id) -> usize {
-        self.packer.room(to)
+        self.effects.packer.room(to)
     }
     fn watch(&mut self, peer: S::Id, on: bool) {
         self.effects.watches.push((peer, on));

@@ -86,6 +86,7 @@ impl Header {
     }
 
     /// Appends the header to `out`.
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
@@ -112,6 +113,7 @@ impl Header {
     /// assert_eq!(Header::read(&datagram, blue), Err(Foreign::Cluster(red)));
     /// assert_eq!(Header::read(b"hello, who is there?", red), Err(Foreign::Magic));
     /// ```
+    #[inline]
     pub fn read(datagram: &[u8], cluster: ClusterId) -> Result<(Self, &[u8]), Foreign> {
         let (header, frames) = datagram.split_first_chunk::<HEADER>().ok_or(Foreign::Short)?;
         let &[m0, m1, version, c0, c1, c2, c3, s0, s1, s2, s3] = header;
@@ -141,7 +143,8 @@ pub struct Datagram<I> {
     pub frames: u32,
 }
 
-/// Packs messages into datagrams: as many to one peer as fit go together.
+/// Packs messages into datagrams: as many to one peer as fit go together. It is shared by all nodes
+/// of a driver, and empty between calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Packer<I> {
     header: Header,
@@ -151,20 +154,41 @@ pub(crate) struct Packer<I> {
     open: Vec<Datagram<I>>,
     /// Full.
     closed: Vec<Datagram<I>>,
+    /// Memory to build in.
+    spare: Vec<Vec<u8>>,
+}
+
+/// Buffers a packer keeps for reuse: more than most calls send. Our choice.
+const SPARE: usize = 16;
+
+impl<I> Default for Packer<I> {
+    fn default() -> Self {
+        Self {
+            header: Header { cluster: ClusterId(0), shape: 0 },
+            limit: 0,
+            open: Vec::new(),
+            closed: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
 }
 
 impl<I: Copy + Eq> Packer<I> {
-    pub(crate) const fn new(header: Header, limit: usize) -> Self {
-        Self { header, limit, open: Vec::new(), closed: Vec::new() }
+    /// Prepares for the call of a node whose datagrams have this header and limit.
+    pub(crate) const fn begin(&mut self, header: Header, limit: usize) {
+        self.header = header;
+        self.limit = limit;
     }
 
     /// Adds a message to the datagram being built for `to`, or to a new one.
-    pub(crate) fn add<M: Wire>(&mut self, to: I, message: &M) {
+    /// Returns the message's bytes.
+    pub(crate) fn add<M: Wire>(&mut self, to: I, message: &M) -> usize {
         let at = self.find(to).unwrap_or_else(|| self.start(to));
         let datagram = &mut self.open[at];
         let before = datagram.bytes.len();
         message.encode(&mut datagram.bytes);
         datagram.frames += 1;
+        let bytes = datagram.bytes.len() - before;
         if datagram.bytes.len() > self.limit && before > HEADER {
             let overflow = datagram.bytes.split_off(before);
             datagram.frames -= 1;
@@ -174,6 +198,7 @@ impl<I: Copy + Eq> Packer<I> {
             let full = self.open.swap_remove(at);
             self.closed.push(full);
         }
+        bytes
     }
 
     /// Bytes left in the datagram being built for `to`.
@@ -183,21 +208,37 @@ impl<I: Copy + Eq> Packer<I> {
     }
 
     /// The peer of the open datagram number `at`.
+    #[inline]
     pub(crate) fn peer(&self, at: usize) -> Option<I> {
         self.open.get(at).map(|datagram| datagram.to)
     }
 
-    /// Takes all datagrams, full ones first.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Datagram<I>> {
-        self.closed.drain(..).chain(self.open.drain(..))
+    /// Moves all datagrams to `out`, full ones first.
+    #[inline]
+    pub(crate) fn finish(&mut self, out: &mut Vec<Datagram<I>>) {
+        if !self.open.is_empty() {
+            out.append(&mut self.closed);
+            out.append(&mut self.open);
+        }
     }
 
+    /// Takes back the memory of a datagram.
+    #[inline]
+    pub(crate) fn recycle(&mut self, bytes: Vec<u8>) {
+        if self.spare.len() < SPARE {
+            self.spare.push(bytes);
+        }
+    }
+
+    #[inline]
     fn find(&self, to: I) -> Option<usize> {
         self.open.iter().rposition(|datagram| datagram.to == to)
     }
 
     fn start(&mut self, to: I) -> usize {
-        let mut bytes = Vec::with_capacity(self.limit.min(DATAGRAM));
+        let least = self.limit.min(DATAGRAM);
+        let mut bytes = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(least));
+        bytes.clear();
         self.header.write(&mut bytes);
         self.open.push(Datagram { to, bytes, frames: 0 });
         self.open.len() - 1

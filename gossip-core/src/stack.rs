@@ -40,6 +40,7 @@ pub const fn distinct(tags: &[u16]) -> bool {
 
 /// Writes a frame: tag, length, message.
 #[doc(hidden)]
+#[inline]
 pub fn encode_frame<M: Wire>(tag: u16, message: &M, out: &mut Vec<u8>) {
     out.extend_from_slice(&tag.to_le_bytes());
     let mut left = message.encoded_len();
@@ -65,6 +66,7 @@ pub const fn frame_len(len: usize) -> usize {
 
 /// Reads a frame's tag and body, and moves `input` past it.
 #[doc(hidden)]
+#[inline]
 pub fn open_frame<'a>(input: &mut &'a [u8]) -> Result<(u16, &'a [u8]), DecodeError> {
     let low = u8::decode(input)?;
     let high = u8::decode(input)?;
@@ -529,6 +531,13 @@ macro_rules! stack {
                 )+
                 shape
             };
+
+            #[inline]
+            fn layer(&self) -> &'static str {
+                match self {
+                    $(Self::$layer(_) => stringify!($layer),)+
+                }
+            }
 
             #[inline]
             fn encode(&self, out: &mut $crate::__alloc::vec::Vec<u8>) {

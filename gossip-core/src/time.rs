@@ -47,6 +47,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
+    #[inline]
     fn add(self, after: Duration) -> Self {
         let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(micros))

@@ -28,7 +28,7 @@ pub enum Fault {
     Restart(u32),
     /// The crashed node starts again with the state it had.
     Revive(u32),
-    /// The node stops for a while.
+    /// The node stops for a while; what comes meanwhile waits.
     Pause(u32),
     /// The paused node goes on.
     Resume(u32),
@@ -53,7 +53,8 @@ pub enum Fault {
 /// The words a fault may start with.
 pub const FAULTS: &str = "contact A B, join, leave A, crash A, restart A, revive A, pause A, \
      resume A, split A.., cut A B, heal, loss P, duplication P, reordering P, grey A P, \
-     latency D, latency D..D, latency D+~D";
+     latency D, latency D..D, latency D+~D, latency normal:MEAN:SD, \
+     latency lognormal:MEDIAN:ONE_IN_SIX, latency pareto:LEAST:MORE";
 
 impl Fault {
     /// Lets it happen. What makes no sense, such as a crash of the dead, changes nothing.
@@ -120,13 +121,7 @@ impl fmt::Display for Fault {
             Self::Duplication(p) => write!(f, "duplication {p}"),
             Self::Reordering(p) => write!(f, "reordering {p}"),
             Self::Grey(node, p) => write!(f, "grey {node} {p}"),
-            Self::Latency(Latency::Constant(delay)) => write!(f, "latency {}", Span(*delay)),
-            Self::Latency(Latency::Uniform(low, high)) => {
-                write!(f, "latency {}..{}", Span(*low), Span(*high))
-            }
-            Self::Latency(Latency::Exponential(least, mean)) => {
-                write!(f, "latency {}+~{}", Span(*least), Span(*mean))
-            }
+            Self::Latency(latency) => write!(f, "latency {latency}"),
         }
     }
 }
@@ -163,7 +158,7 @@ impl FromStr for Fault {
             ["duplication", p] => Self::Duplication(probability(p)?),
             ["reordering", p] => Self::Reordering(probability(p)?),
             ["grey", node, p] => Self::Grey(number(node)?, probability(p)?),
-            ["latency", law] => Self::Latency(latency(law)?),
+            ["latency", law] => Self::Latency(law.parse()?),
             _ => return Err(format!("`{line}` is no fault; there are: {FAULTS}")),
         })
     }
@@ -241,20 +236,6 @@ pub(crate) fn probability(word: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{word}` is no probability; write a number from 0 to 1"))
 }
 
-pub(crate) fn latency(word: &str) -> Result<Latency, String> {
-    if let Some((low, high)) = word.split_once("..") {
-        let (low, high) = (span(low)?, span(high)?);
-        if high < low {
-            return Err(format!("`{word}` goes down; write the shorter latency first"));
-        }
-        Ok(Latency::Uniform(low, high))
-    } else if let Some((least, mean)) = word.split_once("+~") {
-        Ok(Latency::Exponential(span(least)?, span(mean)?))
-    } else {
-        span(word).map(Latency::Constant)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::string::ToString;
@@ -282,6 +263,9 @@ mod tests {
             "latency 20ms",
             "latency 5ms..1s",
             "latency 1ms+~150us",
+            "latency normal:50ms:10ms",
+            "latency lognormal:50ms:80ms",
+            "latency pareto:10ms:15ms",
         ] {
             assert_eq!(line.parse::<Fault>().map(|fault| fault.to_string()).as_deref(), Ok(line));
         }

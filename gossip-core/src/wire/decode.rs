@@ -41,16 +41,19 @@ pub struct Decoder<'de> {
 
 impl<'de> Decoder<'de> {
     /// A decoder at the start of `input`.
+    #[inline]
     pub const fn new(input: &'de [u8]) -> Self {
         Self { rest: input }
     }
 
     /// The bytes not read yet.
+    #[inline]
     pub const fn rest(&self) -> &'de [u8] {
         self.rest
     }
 
     /// Ends decoding: [`DecodeError::Trailing`] if bytes remain.
+    #[inline]
     pub const fn finish(self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -58,12 +61,14 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    #[inline]
     fn byte(&mut self) -> Result<u8, DecodeError> {
         let (first, rest) = self.rest.split_first().ok_or(DecodeError::End)?;
         self.rest = rest;
         Ok(*first)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let (first, rest) = self.rest.split_first_chunk().ok_or(DecodeError::End)?;
         self.rest = rest;
@@ -72,7 +77,17 @@ impl<'de> Decoder<'de> {
 
     /// An unsigned integer of `bits` bits: 7 bits a byte, lowest first, high bit set on all but
     /// the last byte.
+    #[inline]
     fn varint(&mut self, bits: u32) -> Result<u64, DecodeError> {
+        // Most are small.
+        if let Some((&byte @ ..0x80, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return Ok(byte.into());
+        }
+        self.long_varint(bits)
+    }
+
+    fn long_varint(&mut self, bits: u32) -> Result<u64, DecodeError> {
         let mut value = 0;
         let mut shift = 0;
         loop {
@@ -100,6 +115,7 @@ impl<'de> Decoder<'de> {
     }
 
     /// A length, in bytes or in elements of at least one byte each.
+    #[inline]
     fn length(&mut self) -> Result<usize, DecodeError> {
         // 64 bits on every platform, so that all platforms refuse the same inputs.
         let claimed = self.varint(u64::BITS)?;
@@ -140,6 +156,7 @@ macro_rules! unsupported {
 /// Methods that read one integer and hand it to the visitor's method of its type.
 macro_rules! integers {
     ($($method:ident $visit:ident $read:ident $type:ty;)*) => {$(
+        #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             // `$read` has checked the range, so that the cast keeps the value.
             visitor.$visit(self.$read(<$type>::BITS)? as $type)
@@ -164,6 +181,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         deserialize_i64 visit_i64 zigzag i64;
     }
 
+    #[inline]
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.byte()? {
             0 => visitor.visit_bool(false),
@@ -172,39 +190,48 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
+    #[inline]
     fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_u8(self.byte()?)
     }
 
+    #[inline]
     fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_i8(self.byte()? as i8)
     }
 
+    #[inline]
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_f32(f32::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_f64(f64::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let text = core::str::from_utf8(self.lend()?).map_err(|_| DecodeError::Utf8)?;
         visitor.visit_borrowed_str(text)
     }
 
+    #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
+    #[inline]
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_borrowed_bytes(self.lend()?)
     }
 
+    #[inline]
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_bytes(visitor)
     }
 
+    #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.byte()? {
             0 => visitor.visit_none(),
@@ -213,10 +240,12 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         }
     }
 
+    #[inline]
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
     }
 
+    #[inline]
     fn deserialize_unit_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -225,6 +254,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         visitor.visit_unit()
     }
 
+    #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -233,11 +263,13 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         visitor.visit_newtype_struct(self)
     }
 
+    #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let left = self.length()?;
         self.elements(left, visitor)
     }
 
+    #[inline]
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
         len: usize,
@@ -246,6 +278,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.elements(len, visitor)
     }
 
+    #[inline]
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -255,6 +288,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.deserialize_tuple(len, visitor)
     }
 
+    #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -264,6 +298,7 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
         self.deserialize_tuple(fields.len(), visitor)
     }
 
+    #[inline]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -287,6 +322,7 @@ struct Elements<'a, 'de> {
 impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
     type Error = DecodeError;
 
+    #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
@@ -305,6 +341,7 @@ impl<'de> EnumAccess<'de> for &mut Decoder<'de> {
     type Error = DecodeError;
     type Variant = Self;
 
+    #[inline]
     fn variant_seed<V: DeserializeSeed<'de>>(
         self,
         seed: V,
@@ -323,6 +360,7 @@ impl<'de> VariantAccess<'de> for &mut Decoder<'de> {
         Ok(())
     }
 
+    #[inline]
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(
         self,
         seed: T,
@@ -330,6 +368,7 @@ impl<'de> VariantAccess<'de> for &mut Decoder<'de> {
         seed.deserialize(self)
     }
 
+    #[inline]
     fn tuple_variant<V: Visitor<'de>>(
         self,
         len: usize,

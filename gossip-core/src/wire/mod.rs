@@ -111,6 +111,11 @@ pub trait Wire: Clone + Debug + Serialize + DeserializeOwned {
     /// equal hashes promise nothing. The hash is for reporting, never for refusing.
     const SHAPE: u32 = shape(Self::MAX_LEN, Self::MIN_LEN);
 
+    /// The layer whose message this is, if it is a frame of a [stack](crate::stack!); else empty.
+    fn layer(&self) -> &'static str {
+        ""
+    }
+
     /// Appends the encoding to `out`.
     ///
     /// Never fails: a `Wire` value has an encoding, and memory for at most
@@ -178,16 +183,19 @@ struct Append<'a>(&'a mut Vec<u8>);
 impl Flavor for Append<'_> {
     type Output = ();
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         self.0.push(byte);
         Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         self.0.extend_from_slice(bytes);
         Ok(())
     }
 
+    #[inline]
     fn finalize(self) -> postcard::Result<()> {
         Ok(())
     }

@@ -52,7 +52,7 @@ impl Bits {
                   `blocked_is_sequential_in_blocks_of_one`"
     )
 )]
-pub(super) fn prefetch<T>(what: &T) {
+pub(in crate::sim) fn prefetch<T>(what: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};

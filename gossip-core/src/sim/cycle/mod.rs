@@ -29,7 +29,7 @@
 
 mod context;
 mod lives;
-mod memory;
+pub(super) mod memory;
 
 use core::fmt;
 use core::mem;

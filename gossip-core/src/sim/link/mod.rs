@@ -1,8 +1,13 @@
 //! Links and their faults: one trait, implemented by decorators that wrap one another, usable in
 //! every driver.
 
+mod latency;
+mod matrix;
+mod queue;
+
 use core::time::Duration;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
@@ -11,6 +16,11 @@ use super::fault::Fault;
 use crate::error::ParameterError;
 use crate::random::Random;
 use crate::time::Time;
+
+pub use latency::{LAWS, Latency};
+pub use matrix::{Form, MAX_PLACES, Matrix, MatrixError, Placing, Terrain, Unit};
+pub use queue::{Bandwidth, Shared};
+use queue::{Ordered, Queues};
 
 /// A message on its way.
 #[derive(Clone, Copy, Debug)]
@@ -73,40 +83,8 @@ impl Link for Perfect {
     }
 }
 
-/// How long messages take.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Latency {
-    /// All the same.
-    Constant(Duration),
-    /// Evenly between two bounds.
-    Uniform(Duration, Duration),
-    /// At least the first, and on average the second more, exponentially: a long tail.
-    Exponential(Duration, Duration),
-}
-
-impl Latency {
-    /// One delay.
-    pub fn draw(&self, random: &mut Random) -> Duration {
-        match *self {
-            Self::Constant(delay) => delay,
-            Self::Uniform(low, high) => {
-                let width = high.saturating_sub(low).as_micros() as usize;
-                low.saturating_add(micros(random.below(width.saturating_add(1)) as f64))
-            }
-            Self::Exponential(least, mean) => {
-                least.saturating_add(micros(mean.as_micros() as f64 * random.exponential()))
-            }
-        }
-    }
-}
-
-/// A float of microseconds; the conversion saturates.
-fn micros(count: f64) -> Duration {
-    Duration::from_micros(count as u64)
-}
-
-/// The usual network: latency, loss, duplication, reordering, a largest datagram, partitions and
-/// one-way cuts. All may be changed while a simulation runs.
+/// The usual network: latency by law and by place, bandwidth, loss, duplication, reordering, a
+/// largest datagram, partitions and one-way cuts. All may be changed while a simulation runs.
 ///
 /// ```
 /// use core::time::Duration;
@@ -133,6 +111,10 @@ pub struct Network {
     cuts: Vec<(u32, u32)>,
     /// Loss on everything to or from a node, besides `loss`, sorted by node.
     grey: Vec<(u32, f64)>,
+    /// Where nodes are, and how far that is.
+    places: Option<(Arc<Matrix>, Placing)>,
+    queues: Option<Queues>,
+    ordered: Option<Ordered>,
 }
 
 impl Default for Network {
@@ -155,7 +137,36 @@ impl Network {
             sides: Vec::new(),
             cuts: Vec::new(),
             grey: Vec::new(),
+            places: None,
+            queues: None,
+            ordered: None,
         }
+    }
+
+    /// Puts nodes at the places of a matrix: its latency comes before that of the law. Networks
+    /// share a matrix given as an [`Arc`].
+    pub fn places(mut self, matrix: impl Into<Arc<Matrix>>, placing: Placing) -> Self {
+        self.places = Some((matrix.into(), placing));
+        self
+    }
+
+    /// Limits what nodes can send at once. The cycle driver, where messages have no length, does
+    /// not notice.
+    pub fn bandwidth(mut self, bandwidth: Bandwidth) -> Self {
+        self.queues = Some(Queues::new(bandwidth));
+        self
+    }
+
+    /// No message overtakes another from the same node to the same node, as in a TCP connection:
+    /// each arrives no sooner than those sent before it.
+    pub fn ordered(mut self) -> Self {
+        self.ordered = Some(Ordered::new());
+        self
+    }
+
+    /// Messages that found a queue before the [bandwidth](Self::bandwidth) full.
+    pub fn tail_drops(&self) -> u64 {
+        self.queues.as_ref().map_or(0, |queues| queues.dropped)
     }
 
     /// Each message is lost with this probability, independently.
@@ -279,6 +290,7 @@ impl Network {
         self.grey.clear();
     }
 
+    #[inline]
     fn side(&self, node: u32) -> u32 {
         self.sides.get(node as usize).copied().unwrap_or(0)
     }
@@ -287,6 +299,7 @@ impl Network {
         self.grey.binary_search_by_key(&node, |g| g.0).map_or(0.0, |at| self.grey[at].1)
     }
 
+    #[inline]
     fn loses(&self, trip: &Trip, random: &mut Random) -> bool {
         trip.len > self.mtu
             || self.side(trip.from) != self.side(trip.to)
@@ -298,8 +311,13 @@ impl Network {
                     || random.chance(self.grey_loss(trip.to))))
     }
 
-    fn delay(&self, random: &mut Random) -> Duration {
+    #[inline]
+    fn delay(&self, trip: &Trip, random: &mut Random) -> Duration {
         let mut delay = self.latency.draw(random);
+        if let Some((matrix, placing)) = &self.places {
+            let [from, to] = [trip.from, trip.to].map(|node| placing.place(node, matrix.places()));
+            delay = delay.saturating_add(matrix.between(from, to));
+        }
         if self.reordering > 0.0 && random.chance(self.reordering) {
             for _ in 0..=random.below(4) {
                 delay = delay.saturating_add(self.latency.draw(random));
@@ -310,13 +328,23 @@ impl Network {
 }
 
 impl Link for Network {
+    #[inline]
     fn carry(&mut self, trip: &Trip, random: &mut Random) -> Copies {
         let mut copies = Copies::new();
+        // What gets lost on the way has left all the same; a copy is made on the way.
+        let sent = match &mut self.queues {
+            Some(queues) => queues.send(trip),
+            None => Some(Duration::ZERO),
+        };
+        let Some(sent) = sent else { return copies };
         if !self.loses(trip, random) {
-            copies.push(self.delay(random));
+            copies.push(self.delay(trip, random).saturating_add(sent));
             if self.duplication > 0.0 && random.chance(self.duplication) {
-                copies.push(self.delay(random));
+                copies.push(self.delay(trip, random).saturating_add(sent));
             }
+        }
+        if let Some(ordered) = &mut self.ordered {
+            copies.iter_mut().for_each(|delay| *delay = ordered.delay(trip, *delay));
         }
         copies
     }
