@@ -10,6 +10,15 @@
 //! message comes. The second half runs it, unchanged, as one layer of two stacks: in the cycle
 //! simulator among 10,000 nodes, and in the event simulator over links that lose and delay. On
 //! sockets it is the same again, with `gossip-net`.
+//!
+//! # In scenario files
+//!
+//! `cargo xtask sim` knows stacks by name, so a protocol that it is to sweep, replicate and plot is
+//! registered there in three steps: implement `Application` for it (or `Sampler`, if it is a source
+//! of peers) in `xtask/src/sim/applications.rs`, which says how a node is built from a scenario's
+//! keys and what it estimates; add its name and its keys to `xtask/src/sim/schema.rs`; add its type
+//! to the list in `xtask/src/sim/registry.rs`, one line. Then all drivers, networks, dynamics,
+//! observers and outputs work with it.
 
 use core::time::Duration;
 

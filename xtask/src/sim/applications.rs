@@ -6,6 +6,7 @@ use crate::Failure;
 use gossip_aggregate::push_pull::{Config, State};
 use gossip_aggregate::{Average, Count, Leaders, Mean, push_pull};
 use gossip_core::random::Key;
+use gossip_core::sim::initial::{self, Initial};
 use gossip_core::{Context, Layer, Nothing, ParameterError, PeerId, Protocol};
 use gossip_dissem::{RumorMongering, rumor};
 use gossip_overlay::{RingRank, TMan, ring, tman};
@@ -56,15 +57,10 @@ impl Application for Average<u32> {
 
     fn maker(point: &Point, seed: u64) -> Result<Maker<Self>, Failure> {
         let (size, epoch) = (point.count("size"), point.count("mean.epoch"));
-        let key = Key::new(seed).with(INPUTS);
-        let nodes = f64::from(size);
-        let input = match point.text("mean.inputs") {
-            "peak" => |_: Key, node: u32, nodes: f64| if node == 0 { nodes } else { 0.0 },
-            "linear" => |_: Key, node: u32, nodes: f64| f64::from(node) / (nodes - 1.0),
-            _ => |key: Key, node: u32, _: f64| key.random(node.into()).unit(),
-        };
+        let inputs = inputs(point, Key::new(seed).with(INPUTS))?;
         let make = move |node| {
-            let mean = Mean::of(input(key, node, nodes))?;
+            // Newcomers measure what others did.
+            let mean = Mean::of(inputs[node as usize % inputs.len()])?;
             Average::new(config(mean, node < size, epoch))
         };
         checked("mean", make)
@@ -72,6 +68,41 @@ impl Application for Average<u32> {
 
     fn reading(&self) -> Reading {
         reading(self, Some(self.function().input()))
+    }
+}
+
+/// What the nodes that are there from the start measure.
+fn inputs(point: &Point, key: Key) -> Result<Vec<f64>, Failure> {
+    let size = point.count("size");
+    let value = |name: &str| point.float(&format!("mean.{name}"));
+    let (low, high, mean) = (value("low"), value("high"), value("mean"));
+    let law = match point.text("mean.inputs") {
+        "peak" => Initial::Peak { total: size.into() },
+        "linear" => Initial::Linear { low, high },
+        "exponential" => Initial::Exponential { mean },
+        "normal" => Initial::Normal { mean, sd: value("sd") },
+        "pareto" => Initial::Pareto { least: 1.0, shape: value("shape") },
+        "file" => return read(point),
+        _ => Initial::Uniform { low, high },
+    };
+    law.draw(size, key).map_err(|e| refused("mean", e))
+}
+
+/// The inputs of `mean.file`.
+fn read(point: &Point) -> Result<Vec<f64>, Failure> {
+    let Some(path) = point.file("mean.file") else {
+        return Err(Failure::Usage("mean.inputs = \"file\" needs mean.file".to_owned()));
+    };
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::Usage(format!("cannot read mean.file {}: {why}", path.display()))
+    };
+    let text = std::fs::read_to_string(&path).map_err(|e| wrong(&e))?;
+    let inputs = initial::read(&text).map_err(|e| wrong(&e))?;
+    let size = point.size("size");
+    if inputs.len() == size {
+        Ok(inputs)
+    } else {
+        Err(wrong(&format!("it has {} numbers, but size is {size}", inputs.len())))
     }
 }
 

@@ -5,6 +5,8 @@ use super::stack::{Application, Built, Maker, Reading, Sampler, refused};
 use super::value;
 use crate::Failure;
 use gossip_core::ParameterError;
+use gossip_core::sim::dynamics::Dynamics;
+use gossip_core::sim::host::Cycles;
 use gossip_core::sim::link::{Latency, Network};
 use gossip_core::sim::observe::{Graph, neighbours};
 use gossip_core::sim::{cycle, event};
@@ -20,8 +22,10 @@ pub(super) struct Traffic {
 
 /// A simulation.
 pub(super) trait Driver {
-    /// Lets a cycle pass.
-    fn step(&mut self);
+    /// How long a cycle is.
+    fn period(&self) -> Duration;
+    /// Lets a cycle pass, and what `dynamics` has happen in it.
+    fn step(&mut self, dynamics: &mut Dynamics) -> Result<(), Failure>;
     /// The live nodes.
     fn live(&self) -> Vec<u32>;
     /// These nodes die at the same moment.
@@ -61,7 +65,8 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
         };
         let tick = config.tick;
         let sim = event::Simulation::new(size, make, network, config);
-        return Ok(Box::new(Sim::Event(sim.map_err(|e| refused("driver", e))?, tick)));
+        let sim = sim.map_err(|e| refused("driver", e))?;
+        return Ok(Box::new(Sim::Event(Box::new(sim), tick)));
     }
     let nodes = (0..size).map(&make);
     let sim = match point.text("driver.order") {
@@ -73,7 +78,7 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
         _ => cycle::Simulation::with(nodes, seed, cycle::Order::Sequential, (), network),
     };
     let sim = if point.flag("driver.telling") { sim.telling() } else { sim };
-    Ok(Box::new(Sim::Cycle(sim, size, make)))
+    Ok(Box::new(Sim::Cycle(sim, make)))
 }
 
 fn network(point: &Point) -> Result<Network, ParameterError> {
@@ -90,10 +95,10 @@ fn network(point: &Point) -> Result<Network, ParameterError> {
 
 /// A simulation of stacks `S`.
 enum Sim<S: Built> {
-    /// With the number of the next newcomer, and what makes it.
-    Cycle(cycle::Simulation<S, (), Network>, u32, Maker<S>),
+    /// With what makes newcomers.
+    Cycle(cycle::Simulation<S, (), Network>, Maker<S>),
     /// With the length of a tick.
-    Event(event::Simulation<S, Network>, Duration),
+    Event(Box<event::Simulation<S, Network>>, Duration),
 }
 
 impl<S: Built> Sim<S> {
@@ -107,18 +112,29 @@ impl<S: Built> Sim<S> {
 }
 
 impl<S: Built> Driver for Sim<S> {
-    fn step(&mut self) {
+    fn period(&self) -> Duration {
+        match self {
+            Sim::Cycle(..) => cycle::PERIOD,
+            Sim::Event(_, tick) => *tick,
+        }
+    }
+
+    fn step(&mut self, dynamics: &mut Dynamics) -> Result<(), Failure> {
+        let period = self.period();
         // Nobody listens to what nodes tell their owners.
         match self {
-            Sim::Cycle(sim, ..) => {
-                sim.step();
+            Sim::Cycle(sim, make) => {
+                let outcome = dynamics.run(&mut Cycles::new(sim, make), period);
                 sim.events().take().for_each(drop);
+                outcome
             }
-            Sim::Event(sim, tick) => {
-                sim.run_for(*tick);
+            Sim::Event(sim, _) => {
+                let outcome = dynamics.run(sim.as_mut(), period);
                 sim.events().take().for_each(drop);
+                outcome
             }
         }
+        .map_err(|e| refused("dynamics", e))
     }
 
     fn live(&self) -> Vec<u32> {
@@ -142,9 +158,8 @@ impl<S: Built> Driver for Sim<S> {
 
     fn join(&mut self) -> Result<u32, Failure> {
         match self {
-            Sim::Cycle(sim, next, make) => {
-                let state = make(*next);
-                *next += 1;
+            Sim::Cycle(sim, make) => {
+                let state = make(sim.size());
                 Ok(sim.join(state))
             }
             Sim::Event(sim, _) => sim.join().map_err(|e| refused("driver", e)),

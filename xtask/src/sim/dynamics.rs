@@ -2,15 +2,64 @@
 
 use super::driver::Driver;
 use super::scenario::Point;
+use super::stack::refused;
 use crate::Failure;
 use gossip_core::random::{Key, Random};
+use gossip_core::sim::dynamics::{After, Dynamics, Exit, Law, Model, Trace};
 use std::ops::Range;
+use std::time::Duration;
 
-/// A crash, churn, growth and a partition, in that order before each cycle.
+/// What the core lets happen while time passes: crashes, sessions, oscillation, traces.
+pub(super) fn models(point: &Point, period: Duration, seed: u64) -> Result<Dynamics, Failure> {
+    let exit = if point.text("sessions.exit") == "leave" { Exit::Leave } else { Exit::Crash };
+    let mut models = Vec::new();
+    let share = point.float("crash.share");
+    if share > 0.0 {
+        let at = period.saturating_mul(point.count("crash.at"));
+        models.push(Model::Catastrophe { at, share, exit: Exit::Crash });
+    }
+    if let Some(mean) = point.span("sessions.up") {
+        let down = point.span("sessions.down").unwrap_or(mean);
+        let back = |with_state| After::Return { down: law(point, down), with_state };
+        let after = match point.text("sessions.after") {
+            "return" => back(false),
+            "return-with-state" => back(true),
+            "gone" => After::Gone,
+            _ => After::Replaced,
+        };
+        models.push(Model::Sessions { up: law(point, mean), exit, after });
+    }
+    if let Some(cycle) = point.span("oscillation.time") {
+        let (low, high) = (point.count("oscillation.low"), point.count("oscillation.high"));
+        models.push(Model::Oscillate { low, high, cycle, exit: Exit::Crash });
+    }
+    if let Some(path) = point.file("trace.file") {
+        let shown = path.display();
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Failure::Usage(format!("cannot read trace.file {shown}: {e}")))?;
+        let trace: Trace =
+            text.parse().map_err(|e| Failure::Usage(format!("trace.file {shown}: {e}")))?;
+        models.push(Model::Trace(trace));
+    }
+    Dynamics::new(models, seed)
+        .and_then(|dynamics| dynamics.period(period))
+        .map_err(|e| refused("dynamics", e))
+}
+
+fn law(point: &Point, mean: Duration) -> Law {
+    let shape = point.float("sessions.shape");
+    match point.text("sessions.law") {
+        "constant" => Law::Constant(mean),
+        "weibull" => Law::Weibull { shape, mean },
+        "pareto" => Law::Pareto { shape, mean },
+        _ => Law::Exponential { mean },
+    }
+}
+
+/// What has a beginning and an end: churn, growth and a partition, in that order before a cycle.
 #[derive(Debug)]
-pub(super) struct Dynamics {
+pub(super) struct Windows {
     key: Key,
-    crash: (u32, f64),
     churn: (Range<u32>, f64),
     growth: (Range<u32>, u32),
     partition: (Range<u32>, f64),
@@ -19,14 +68,13 @@ pub(super) struct Dynamics {
     owed: f64,
 }
 
-impl Dynamics {
+impl Windows {
     pub(super) fn new(point: &Point, seed: u64) -> Self {
         let span = |section: &str| {
             point.count(&format!("{section}.from"))..point.count(&format!("{section}.until"))
         };
         Self {
             key: Key::new(seed).with(DYNAMICS),
-            crash: (point.count("crash.at"), point.float("crash.share")),
             churn: (span("churn"), point.float("churn.share")),
             growth: (span("growth"), point.count("growth.nodes")),
             partition: (span("partition"), point.float("partition.share")),
@@ -37,11 +85,6 @@ impl Dynamics {
     /// What happens before `cycle`.
     pub(super) fn apply(&mut self, driver: &mut dyn Driver, cycle: u32) -> Result<(), Failure> {
         let mut random = self.key.random(cycle.into());
-        if self.crash.0 == cycle && self.crash.1 > 0.0 {
-            let mut live = driver.live();
-            let count = (self.crash.1 * live.len() as f64).round() as usize;
-            driver.kill(random.choose(&mut live, count));
-        }
         if self.churn.0.contains(&cycle) && self.churn.1 > 0.0 {
             let mut live = driver.live();
             self.owed += self.churn.1 * live.len() as f64;

@@ -11,7 +11,7 @@
 //! | `scenario` | the points to run |
 //! | `stack`, `registry`, `samplers`, `applications`, `overlay` | what can be run |
 //! | `run`, `driver`, `dynamics`, `observers` | one run |
-//! | `output`, `memory` | what is told |
+//! | `output`, `plot`, `memory` | what is told |
 
 mod applications;
 mod document;
@@ -21,6 +21,7 @@ mod memory;
 mod observers;
 mod output;
 mod overlay;
+mod plot;
 mod registry;
 mod run;
 mod samplers;
@@ -58,6 +59,11 @@ pub struct Request {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = STDOUT)]
     csv: Option<PathBuf>,
+    /// Draws each observer over cycles, the replicas' mean and range, as SVG [default FILE: the
+    /// scenario's name with .svg, in the current folder]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = STDOUT)]
+    plot: Option<PathBuf>,
     /// Runs at the same time [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -87,7 +93,7 @@ Examples:
 
   cargo xtask sim --list
   cargo xtask sim scenarios/newscast-count.toml --set size=10000
-  cargo xtask sim scenarios/mean-loss.toml --csv=loss.csv
+  cargo xtask sim scenarios/mean-failures.toml --plot --csv=failures.csv
 
 Exit codes: 0 when it ran, 1 when it failed, 2 when the file or the command line is wrong.";
 
@@ -173,7 +179,28 @@ fn deliver(
             save(&file, &text)?;
         }
     }
+    draw(request, results)?;
     Ok(is_printed)
+}
+
+/// Writes the chart, if it was asked for, and says where on stderr.
+fn draw(request: &Request, results: &Results<'_>) -> Result<(), Failure> {
+    let scenario = results.scenario;
+    let unnamed = || PathBuf::from(format!("{}.svg", scenario.name));
+    let file = match &request.plot {
+        Some(file) if file.as_os_str() == STDOUT => unnamed(),
+        Some(file) => file.clone(),
+        None => match scenario.output("svg") {
+            Some(file) => file,
+            None => return Ok(()),
+        },
+    };
+    let chart = plot::svg(results).map_err(|e| Failure::Failed(format!("cannot draw: {e}")))?;
+    save(&file, &chart)?;
+    let left = scenario.points.len().saturating_sub(plot::SHOWN);
+    let note = if left > 0 { format!(", without the last {left} points") } else { String::new() };
+    eprintln!("drawn in {}{note}", file.display());
+    Ok(())
 }
 
 fn save(file: &Path, text: &str) -> Result<(), Failure> {
@@ -206,5 +233,7 @@ fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+#[cfg(test)]
+mod scenario_tests;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ pub(super) struct Observers {
 /// What several observers of one cycle share; made when the first of them asks.
 struct Look<'a> {
     driver: &'a dyn Driver,
+    cycle: u32,
     readings: Option<Readings>,
     graph: Option<Graph>,
     undirected: Option<Graph>,
@@ -62,7 +63,7 @@ impl Observers {
         if !self.all.iter().any(|(_, period)| is_due(*period)) {
             return None;
         }
-        let mut look = Look { driver, readings: None, graph: None, undirected: None };
+        let mut look = Look { driver, cycle, readings: None, graph: None, undirected: None };
         let all = self.all.clone();
         let values =
             all.iter().map(
@@ -108,8 +109,8 @@ impl Observers {
 
 impl Look<'_> {
     fn readings(&mut self) -> &Readings {
-        let driver = self.driver;
-        self.readings.get_or_insert_with(|| Readings::of(driver))
+        let (driver, is_start) = (self.driver, self.cycle == 0);
+        self.readings.get_or_insert_with(|| Readings::of(driver, is_start))
     }
 
     fn graph(&mut self) -> &Graph {
@@ -144,14 +145,16 @@ impl Look<'_> {
 }
 
 impl Readings {
-    fn of(driver: &dyn Driver) -> Self {
+    /// At the start, when no node was called yet, each estimates what it measures.
+    fn of(driver: &dyn Driver, is_start: bool) -> Self {
         let (mut sum, mut inputs) = (0.0, 0_usize);
         let (mut estimates, mut finished) = (Vec::new(), Vec::new());
         let (mut nodes, mut informed) = (0, 0);
         driver.read(&mut |reading: Reading| {
             nodes += 1;
             informed += usize::from(reading.informed);
-            estimates.extend(reading.estimate);
+            let first = reading.input.filter(|_| is_start);
+            estimates.extend(reading.estimate.or(first));
             finished.extend(reading.finished);
             if let Some(input) = reading.input {
                 sum += input;

@@ -197,7 +197,8 @@ fn cell(dot: Dot) -> String {
     }
     // Of a sample: the replicas are few of many.
     let count = dot.spread.count as f64;
-    format!("{mean} ±{:.2e}", dot.spread.sd * (count / (count - 1.0)).sqrt())
+    let sd = dot.spread.sd * (count / (count - 1.0)).sqrt();
+    if sd == 0.0 { format!("{mean} ±0") } else { format!("{mean} ±{sd:.1e}") }
 }
 
 /// A field of CSV.

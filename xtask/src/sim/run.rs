@@ -1,7 +1,7 @@
 //! One run: a point of a scenario with one seed.
 
 use super::driver::Driver;
-use super::dynamics::Dynamics;
+use super::dynamics::{self, Windows};
 use super::observers::{Observers, observed};
 use super::scenario::Point;
 use crate::Failure;
@@ -46,7 +46,8 @@ pub(super) fn run(
         acquaint(driver, point, seed, start);
     }
     driver.open();
-    let mut dynamics = Dynamics::new(point, seed);
+    let mut windows = Windows::new(point, seed);
+    let mut models = dynamics::models(point, driver.period(), seed)?;
     let names = observed(point, preset);
     let mut observers = Observers::new(point, &names, seed);
     let cycles = point.count("cycles");
@@ -57,8 +58,8 @@ pub(super) fn run(
             rows.push(Row { cycle, values });
         }
         if !is_last {
-            dynamics.apply(driver, cycle)?;
-            driver.step();
+            windows.apply(driver, cycle)?;
+            driver.step(&mut models)?;
             step();
         }
     }

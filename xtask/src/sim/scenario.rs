@@ -2,10 +2,11 @@
 
 use super::document::{Document, Setting};
 use super::schema::{self, TOPOLOGIES};
-use super::value::Value;
+use super::value::{self, Value};
 use crate::Failure;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The most runs of a scenario: points times replicas.
 const RUNS: usize = 1_000_000;
@@ -206,6 +207,11 @@ impl Point {
     /// The value of a key of words, if it is given.
     pub(super) fn optional_text(&self, path: &str) -> Option<&str> {
         self.values.contains_key(path).then(|| self.text(path))
+    }
+
+    /// The value of a key of durations, if it is given.
+    pub(super) fn span(&self, path: &str) -> Option<Duration> {
+        self.optional_text(path).and_then(value::span)
     }
 
     /// The value of a key that is true or false.

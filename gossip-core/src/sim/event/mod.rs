@@ -88,7 +88,7 @@ pub struct Simulation<S: Protocol, L = Network> {
     config: Config,
     key: Key,
     now: Time,
-    agenda: Agenda<Due>,
+    agenda: Box<Agenda<Due>>,
     /// Things put on the agenda since the start: they name the driver's own draws.
     numbered: u64,
     parcels: Parcels,
@@ -150,7 +150,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
             config,
             key: Key::new(config.seed),
             now: Time::ZERO,
-            agenda: Agenda::new(),
+            agenda: Box::default(),
             numbered: 0,
             parcels: Parcels::default(),
             held: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! Where datagrams lie while they are on their way: memory that is used again and again.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Datagrams under way. Each lies in a block of the least power of two that holds it and its
@@ -7,7 +8,7 @@ use alloc::vec::Vec;
 /// at once.
 #[derive(Debug, Default)]
 pub(super) struct Parcels {
-    sizes: [Blocks; SIZES],
+    sizes: Box<[Blocks; SIZES]>,
 }
 
 /// The blocks of one size.
