@@ -19,6 +19,8 @@ enum Action {
     Tidy,
     /// The protocol crates in a staticlib that has its own panic handler.
     Link,
+    /// Every example of every package, to its end: they assert what they show.
+    Examples,
     /// Every test.
     Test,
 }
@@ -48,6 +50,7 @@ fn steps() -> Vec<Step> {
         Step { name: "doc", action: Action::Cargo(vec![doc]) },
         Step { name: "no default features", action: Action::Cargo(bare) },
         Step { name: "no_std link", action: Action::Link },
+        Step { name: "examples", action: Action::Examples },
         Step { name: "test", action: Action::Test },
     ]
 }
@@ -81,6 +84,7 @@ fn perform(action: &Action, clock: &Stopwatch) -> Result<(), (Failure, String)> 
         }
         Action::Tidy => tidy::run().map_err(|e| (e, "cargo xtask tidy".to_owned())),
         Action::Link => link_without_std(),
+        Action::Examples => run_examples(),
         Action::Test => test::run(&[], clock).map_err(|e| (e, "cargo xtask test".to_owned())),
     }
 }
@@ -101,6 +105,37 @@ fn link_without_std() -> Result<(), (Failure, String)> {
     cargo.run().map_err(|e| (e, cargo.to_string()))
 }
 
+fn run_examples() -> Result<(), (Failure, String)> {
+    let examples = examples().map_err(|e| (e, "cargo metadata".to_owned()))?;
+    examples.iter().try_for_each(|cargo| cargo.run().map_err(|e| (e, cargo.to_string())))
+}
+
+/// A call of cargo for each example of the workspace.
+fn examples() -> Result<Vec<Cargo>, Failure> {
+    let metadata = metadata()?;
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let mut calls = Vec::new();
+    for package in list(&metadata["packages"]) {
+        for target in list(&package["targets"]) {
+            let (package, example) = (package["name"].as_str(), target["name"].as_str());
+            if let (Some(package), Some(example)) = (package, example)
+                && list(&target["kind"]).iter().any(|kind| kind == "example")
+            {
+                calls.push(Cargo::new([
+                    "run",
+                    "-q",
+                    "--all-features",
+                    "-p",
+                    package,
+                    "--example",
+                    example,
+                ]));
+            }
+        }
+    }
+    Ok(calls)
+}
+
 fn target_dir() -> Result<PathBuf, Failure> {
     let metadata = metadata()?;
     let missing = || Failure::Failed("`cargo metadata` names no target_directory".to_owned());
@@ -116,9 +151,16 @@ mod tests {
         let steps = steps();
         assert!(matches!(steps.last().expect("steps").action, Action::Test));
         let names: Vec<&str> = steps.iter().map(|s| s.name).collect();
-        let expected =
-            ["fmt", "clippy", "tidy", "doc", "no default features", "no_std link", "test"];
-        assert_eq!(names, expected);
+        let before = ["fmt", "clippy", "tidy", "doc", "no default features", "no_std link"];
+        assert_eq!(names, [&before[..], &["examples", "test"]].concat());
+    }
+
+    #[test]
+    fn the_examples_are_found() {
+        let examples = examples().expect("cargo metadata");
+        let lines: Vec<String> = examples.iter().map(ToString::to_string).collect();
+        let line = "cargo run -q --all-features -p gossip-core --example own_protocol";
+        assert!(lines.iter().any(|found| found == line), "{line} is not in {lines:?}");
     }
 
     #[test]
