@@ -88,7 +88,8 @@ proptest! {
         let nodes: Vec<u32> = graph.nodes().collect();
         let lives = |node: u32| nodes.contains(&node);
         let from_live = links.iter().filter(|link| lives(link.0));
-        prop_assert_eq!(graph.dead_links(), from_live.clone().filter(|link| !lives(link.1)).count());
+        let dead = from_live.clone().filter(|link| !lives(link.1)).count();
+        prop_assert_eq!(graph.dead_links(), dead);
         for (at, &node) in nodes.iter().enumerate() {
             let inward = from_live.clone().filter(|link| link.1 == node).count();
             let outward = from_live.clone().filter(|link| link.0 == node).count();
@@ -118,10 +119,9 @@ proptest! {
             prop_assert_eq!(paths.unreached, all - found.len());
         }
         let steps = distances(&both);
-        let parts: BTreeSet<Vec<u32>> = nodes
-            .iter()
-            .map(|&a| nodes.iter().copied().filter(|&b| steps[a as usize][b as usize] < 12).collect())
-            .collect();
+        let joined = |a: u32, b: u32| steps[a as usize][b as usize] < 12;
+        let around = |&a: &u32| nodes.iter().copied().filter(|&b| joined(a, b)).collect();
+        let parts: BTreeSet<Vec<u32>> = nodes.iter().map(around).collect();
         let mut sizes: Vec<u32> = parts.iter().map(|part| part.len() as u32).collect();
         sizes.sort_unstable_by(|a, b| b.cmp(a));
         for graph in [&graph, &both] {
@@ -143,7 +143,11 @@ proptest! {
 
     #[test]
     fn the_order_of_nodes_means_nothing(
-        rows in prop::collection::btree_map(0_u32..40, prop::collection::vec(0_u32..50, 0..5), 0..20),
+        rows in prop::collection::btree_map(
+            0_u32..40,
+            prop::collection::vec(0_u32..50, 0..5),
+            0..20,
+        ),
         seed: u64,
     ) {
         let mut shuffled: Vec<(u32, Vec<u32>)> = rows.clone().into_iter().collect();
@@ -220,8 +224,8 @@ fn hypercube(dimension: u32) -> Graph {
 }
 
 /// Closed forms (Brouwer, Haemers, *Spectra of graphs*, 2012, section 1.4), as shares of the
-/// degree: ring cos(2 pi / n), least -1 if n is even; complete -1 / (n - 1); hypercube 1 - 2 / d and
-/// -1; torus of side n (1 + cos(2 pi / n)) / 2.
+/// degree: ring cos(2 pi / n), least -1 if n is even; complete -1 / (n - 1); hypercube 1 - 2 / d
+/// and -1; torus of side n (1 + cos(2 pi / n)) / 2.
 #[test]
 fn spectra_of_known_graphs() {
     let ring = |nodes| topology::ring_lattice(nodes, 2).unwrap();
@@ -293,8 +297,8 @@ fn second_and_bound(graph: &Graph) -> (f64, f64) {
 }
 
 /// Cyclon's overlay, from a chain, is as good an expander as a random regular graph of its mean
-/// degree; also after half of the nodes crashed, when the gap is within .1 of what it was. Newscast,
-/// whose neighbours know each other, is the control: it is an expander, but not such a one.
+/// degree; also after half of the nodes crashed, when the gap is within .1 of what it was. The
+/// control is Newscast, whose neighbours know each other: an expander, but not such a one.
 #[test]
 fn samplers_keep_expanders() {
     let cyclon = || Cyclon::<u32, 20>::new(cyclon::Config::default()).unwrap();

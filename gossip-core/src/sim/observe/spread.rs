@@ -59,7 +59,8 @@ impl Spread {
 /// use gossip_core::sim::observe::{Estimate, Spread};
 ///
 /// // 100 of 10,000 values, with a standard deviation of 5 among them.
-/// let estimate = Estimate::of(Spread { count: 100, mean: 7.0, sd: 5.0, min: 0.0, max: 20.0 }, 10_000);
+/// let sample = Spread { count: 100, mean: 7.0, sd: 5.0, min: 0.0, max: 20.0 };
+/// let estimate = Estimate::of(sample, 10_000);
 /// assert!((estimate.error - 0.5).abs() < 0.01);
 /// assert!(estimate.within(4.0, 5.1) && !estimate.within(4.0, 4.9));
 /// ```
