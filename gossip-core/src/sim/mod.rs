@@ -8,7 +8,8 @@
 //! - [`initial`]: what nodes hold at the start.
 //! - [`script`]: a small language that drives the event simulator and prints a protocol trace, for
 //!   golden tests.
-//! - [`observe`]: what an overlay looks like from outside: in-degrees, clustering, path lengths.
+//! - [`observe`]: what it looks like from outside: degrees, clustering, path lengths, components,
+//!   spectrum, convergence, bytes.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML; [`contact_text`]: contact traces.
 //! - [`adversary`]: nodes that lie.

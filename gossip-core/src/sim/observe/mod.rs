@@ -1,8 +1,13 @@
-//! What an overlay looks like from outside: in-degrees, clustering, path lengths, dead links.
+//! What a simulation looks like from outside: an overlay's degrees, clustering, path lengths,
+//! components, dead links and spectrum; how values converge; what layers send.
 //!
 //! The measures are those of Jelasity, Voulgaris, Guerraoui, Kermarrec, van Steen, *Gossip-based
 //! peer sampling*, ACM TOCS 25(3), 2007, section 4. In-degrees are of the directed graph of who
 //! knows whom; clustering and path lengths of the [undirected](Graph::undirected) one.
+//!
+//! All but [`Graph::clustering`] and [`Graph::spectrum`] take seconds at a million nodes with views
+//! of 20; there is [`Graph::sampled_clustering`] for the first. What is estimated from a sample
+//! says its standard error.
 //!
 //! ```
 //! use gossip_core::sim::observe::{self, Graph};
@@ -21,12 +26,25 @@
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 
-use alloc::collections::VecDeque;
+mod bytes;
+mod clustering;
+mod components;
+mod convergence;
+mod paths;
+mod spectrum;
+mod spread;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
+pub use self::bytes::{Bytes, Sent};
+pub use self::components::Components;
+pub use self::convergence::Convergence;
+pub use self::paths::Paths;
+pub use self::spectrum::Spectrum;
+pub use self::spread::{Estimate, Spread};
+
 use crate::peers::Peers;
-use crate::random::Random;
 
 /// The peers that `source` knows now.
 ///
@@ -38,59 +56,6 @@ pub fn neighbours<P: Peers>(source: &P) -> Vec<P::Id> {
     let mut known = Vec::with_capacity(source.degree());
     source.for_each(|peer, _| known.push(peer));
     known
-}
-
-/// How some numbers are spread.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spread {
-    /// How many there are.
-    pub count: usize,
-    /// Their mean.
-    pub mean: f64,
-    /// Their standard deviation, over all of them (not of a sample).
-    pub sd: f64,
-    /// The least of them.
-    pub min: f64,
-    /// The largest of them.
-    pub max: f64,
-}
-
-impl Spread {
-    /// Of `values`; all zero if there are none.
-    ///
-    /// ```
-    /// let spread = gossip_core::sim::observe::Spread::of([1.0, 3.0]);
-    /// assert_eq!((spread.mean, spread.sd, spread.min, spread.max), (2.0, 1.0, 1.0, 3.0));
-    /// ```
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        // Welford's recurrence: it does not cancel. The plain sum is exact for whole numbers.
-        let mut spread = Self { min: f64::INFINITY, max: f64::NEG_INFINITY, ..Self::default() };
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for value in values {
-            spread.count += 1;
-            sum += value;
-            let before = value - spread.mean;
-            spread.mean += before / spread.count as f64;
-            squares += before * (value - spread.mean);
-            spread.min = spread.min.min(value);
-            spread.max = spread.max.max(value);
-        }
-        if spread.count == 0 {
-            return Self::default();
-        }
-        spread.mean = sum / spread.count as f64;
-        spread.sd = libm::sqrt(squares / spread.count as f64);
-        spread
-    }
-
-    /// The variance.
-    ///
-    /// ```
-    /// assert_eq!(gossip_core::sim::observe::Spread::of([0.0, 4.0]).variance(), 4.0);
-    /// ```
-    pub fn variance(&self) -> f64 {
-        self.sd * self.sd
-    }
 }
 
 /// Who knows whom: live nodes, and links to nodes that may be dead.
@@ -114,22 +79,39 @@ impl Graph {
     /// assert_eq!(graph.in_degrees(), [1, 1]);
     /// ```
     pub fn new<N: IntoIterator<Item = u32>>(nodes: impl IntoIterator<Item = (u32, N)>) -> Self {
-        let mut lists: Vec<Option<Vec<u32>>> = Vec::new();
+        // Links in the order they come, and where each node's begin.
+        let mut rows: Vec<(u32, usize)> = Vec::new();
+        let mut links = Vec::new();
         for (node, neighbours) in nodes {
-            let at = node as usize;
-            if lists.len() <= at {
-                lists.resize(at + 1, None);
-            }
-            lists[at] = Some(neighbours.into_iter().collect());
+            rows.push((node, links.len()));
+            links.extend(neighbours);
         }
-        Self::from_lists(lists)
+        let size = rows.iter().map(|row| row.0 as usize + 1).max().unwrap_or(0);
+        if !rows.is_sorted_by(|a, b| a.0 < b.0) {
+            return Self::from_unsorted(&rows, &links, size);
+        }
+        let mut graph =
+            Self { live: vec![false; size], starts: Vec::with_capacity(size + 1), links };
+        for &(node, start) in &rows {
+            graph.live[node as usize] = true;
+            // Numbers in between do not live, and have no links.
+            graph.starts.resize(node as usize + 1, start);
+        }
+        graph.starts.push(graph.links.len());
+        graph
     }
 
-    fn from_lists(lists: Vec<Option<Vec<u32>>>) -> Self {
-        let live = lists.iter().map(Option::is_some).collect();
-        let mut graph = Self { live, starts: vec![0], links: Vec::new() };
-        for list in lists {
-            graph.links.extend(list.unwrap_or_default());
+    /// The same of rows in any order; of two for a node the last counts.
+    fn from_unsorted(rows: &[(u32, usize)], links: &[u32], size: usize) -> Self {
+        let mut spans = vec![None; size];
+        for (at, &(node, start)) in rows.iter().enumerate() {
+            let end = rows.get(at + 1).map_or(links.len(), |next| next.1);
+            spans[node as usize] = Some(start..end);
+        }
+        let live = spans.iter().map(Option::is_some).collect();
+        let mut graph = Self { live, starts: vec![0], links: Vec::with_capacity(links.len()) };
+        for span in spans {
+            graph.links.extend_from_slice(&links[span.unwrap_or(0..0)]);
             graph.starts.push(graph.links.len());
         }
         graph
@@ -229,6 +211,22 @@ impl Graph {
         Spread::of(self.in_degrees().into_iter().map(f64::from))
     }
 
+    /// How many nodes each live node knows, dead ones included, in the order of
+    /// [`nodes`](Self::nodes).
+    ///
+    /// ```
+    /// # use gossip_core::sim::observe::Graph;
+    /// assert_eq!(Graph::new([(0, vec![1, 9]), (1, vec![])]).out_degrees(), [2, 0]);
+    /// ```
+    pub fn out_degrees(&self) -> Vec<u32> {
+        self.nodes().map(|node| self.known_to(node).len() as u32).collect()
+    }
+
+    /// The spread of [`out_degrees`](Self::out_degrees).
+    pub fn out_degree(&self) -> Spread {
+        Spread::of(self.nodes().map(|node| self.known_to(node).len() as f64))
+    }
+
     /// Links from live nodes to nodes that do not live.
     pub fn dead_links(&self) -> usize {
         self.links.iter().filter(|&&to| !self.is_live(to)).count()
@@ -242,81 +240,43 @@ impl Graph {
     /// assert_eq!((both.known_to(0), both.known_to(1)), (&[1][..], &[0, 2][..]));
     /// ```
     pub fn undirected(&self) -> Self {
-        let links = self
-            .nodes()
-            .flat_map(|from| self.known_to(from).iter().map(move |&to| (from, to)))
-            .filter(|&(from, to)| from != to && self.is_live(to))
-            .flat_map(|(from, to)| [(from, to), (to, from)]);
-        let mut both = Self::from_links(self.live.clone(), links);
-        both.sort_links();
+        let back = self.reversed();
+        let links = Vec::with_capacity(self.links.len() + back.links.len());
+        let mut both = Self { live: self.live.clone(), starts: vec![0], links };
+        let mut known = Vec::new();
+        for node in 0..self.live.len() as u32 {
+            let alive = |&to: &u32| to != node && self.is_live(to);
+            known.clear();
+            known.extend(self.known_to(node).iter().copied().filter(alive));
+            known.sort_unstable();
+            merge(&known, back.known_to(node), &mut both.links);
+            both.starts.push(both.links.len());
+        }
         both
     }
 
-    /// How often two neighbours of a node know each other, averaged over nodes: the clustering
-    /// coefficient, if this graph is [undirected](Self::undirected). Nodes with less than two
-    /// neighbours count as 0.
-    ///
-    /// ```
-    /// # use gossip_core::sim::observe::Graph;
-    /// let triangle = Graph::new([(0, [1]), (1, [2]), (2, [0])]).undirected();
-    /// assert_eq!(triangle.clustering(), 1.0);
-    /// ```
-    pub fn clustering(&self) -> f64 {
-        let mut marked = vec![u32::MAX; self.live.len()];
-        let local = self.nodes().map(|node| {
-            let around = self.known_to(node);
-            for &near in around {
-                marked[near as usize] = node;
-            }
-            let far = around.iter().flat_map(|&near| self.known_to(near));
-            let closed = far.filter(|&&end| marked[end as usize] == node).count();
-            let pairs = around.len() * around.len().saturating_sub(1);
-            if pairs == 0 { 0.0 } else { closed as f64 / pairs as f64 }
-        });
-        Spread::of(local).mean
-    }
-
-    /// Path lengths from `sources` random nodes to all others.
-    ///
-    /// ```
-    /// # use gossip_core::{random::Key, sim::observe::Graph};
-    /// let ring = Graph::new((0..5).map(|node| (node, [(node + 1) % 5]))).undirected();
-    /// let paths = ring.paths(5, &mut Key::new(1).random(0));
-    /// assert_eq!((paths.mean, paths.longest, paths.unreached), (1.5, 2, 0));
-    /// ```
-    pub fn paths(&self, sources: usize, random: &mut Random) -> Paths {
-        let mut nodes: Vec<u32> = self.nodes().collect();
-        let total = nodes.len();
-        let mut paths = Paths { mean: 0.0, longest: 0, unreached: 0 };
-        let mut reached = 0;
-        for &source in random.choose(&mut nodes, sources).iter() {
-            let distances = self.distances(source);
-            let others = distances.iter().filter(|&&steps| steps > 0 && steps < u32::MAX);
-            let before = reached;
-            for &steps in others {
-                reached += 1;
-                paths.mean += (f64::from(steps) - paths.mean) / reached as f64;
-                paths.longest = paths.longest.max(steps);
-            }
-            paths.unreached += total - 1 - (reached - before);
-        }
-        paths
-    }
-
-    /// Steps from `source` to each number; `u32::MAX` to what is not reached.
-    fn distances(&self, source: u32) -> Vec<u32> {
-        let mut steps = vec![u32::MAX; self.live.len()];
-        let mut frontier = VecDeque::from([source]);
-        steps[source as usize] = 0;
-        while let Some(node) = frontier.pop_front() {
-            for &next in self.known_to(node) {
-                if self.is_live(next) && steps[next as usize] == u32::MAX {
-                    steps[next as usize] = steps[node as usize] + 1;
-                    frontier.push_back(next);
-                }
+    /// Every link between two live nodes the other way: those of a node are sorted.
+    fn reversed(&self) -> Self {
+        let size = self.live.len();
+        let mut starts = vec![0; size + 1];
+        let between = |from: u32, to: u32| from != to && self.is_live(to);
+        for from in self.nodes() {
+            for &to in self.known_to(from).iter().filter(|&&to| between(from, to)) {
+                starts[to as usize + 1] += 1;
             }
         }
-        steps
+        for at in 1..=size {
+            starts[at] += starts[at - 1];
+        }
+        let mut links = vec![0; starts[size]];
+        let mut next = starts.clone();
+        for from in self.nodes() {
+            for &to in self.known_to(from).iter().filter(|&&to| between(from, to)) {
+                links[next[to as usize]] = from;
+                next[to as usize] += 1;
+            }
+        }
+        Self { live: self.live.clone(), starts, links }
     }
 
     /// Whether every live node is reached from the first: for an [undirected](Self::undirected)
@@ -328,18 +288,32 @@ impl Graph {
     /// ```
     pub fn is_connected(&self) -> bool {
         let Some(first) = self.nodes().next() else { return true };
-        let steps = self.distances(first);
-        self.nodes().all(|node| steps[node as usize] < u32::MAX)
+        let mut unseen = self.live.clone();
+        unseen[first as usize] = false;
+        let mut open = vec![first];
+        while let Some(node) = open.pop() {
+            for &next in self.known_to(node) {
+                if unseen.get(next as usize) == Some(&true) {
+                    unseen[next as usize] = false;
+                    open.push(next);
+                }
+            }
+        }
+        !unseen.contains(&true)
     }
 }
 
-/// What [`Graph::paths`] found.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Paths {
-    /// The mean number of steps between a source and a node that it reaches.
-    pub mean: f64,
-    /// The most steps.
-    pub longest: u32,
-    /// Pairs of a source and a node that it does not reach.
-    pub unreached: usize,
+/// Appends what is in either of two sorted lists to `all`, sorted and once.
+fn merge(a: &[u32], b: &[u32], all: &mut Vec<u32>) {
+    let start = all.len();
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() || j < b.len() {
+        let first = j == b.len() || (i < a.len() && a[i] <= b[j]);
+        let next = if first { a[i] } else { b[j] };
+        i += usize::from(first);
+        j += usize::from(!first);
+        if all.len() == start || all.last() != Some(&next) {
+            all.push(next);
+        }
+    }
 }
