@@ -9,6 +9,7 @@
 //! | [`PeerSampling`] | as its H and S say | as its H and S say | either is to be traded |
 //! | [`Allavena`] | fairly equal | leave in some c / F rounds | partitions must be provably rare |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
+//! | [`SecureCyclon`] | nearly equal | leave in about 1.5 c rounds | nodes cheat, keys cost |
 //! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
 //! | [`Weighted`], [`Lattice`] | by weight or distance | stay | long links are dear |
@@ -31,6 +32,7 @@ mod lattice;
 pub mod min_wise;
 pub mod newscast;
 pub mod remembered;
+pub mod secure_cyclon;
 mod weighted;
 
 pub use allavena::Allavena;
@@ -43,4 +45,5 @@ pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use remembered::Remembering;
+pub use secure_cyclon::SecureCyclon;
 pub use weighted::Weighted;

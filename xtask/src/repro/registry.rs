@@ -2,8 +2,8 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Allavena05Partition, Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
-    Jelasity07Sampling, Jelasity09Tman, Leitao07Hyparview, Voulgaris05Indegree,
+    Allavena05Partition, Antonov23Hub, Demers87Table1, Jelasity04Variants, Jelasity05Factor,
+    Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Leitao07Hyparview, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use super::suggest::{did_you_mean, listed};
@@ -19,6 +19,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Jelasity07Sampling),
         Box::new(Leitao07Hyparview),
         Box::new(Allavena05Partition),
+        Box::new(Antonov23Hub),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]

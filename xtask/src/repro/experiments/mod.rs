@@ -3,6 +3,7 @@
 //! [`registry::experiments`](super::registry::experiments).
 
 mod allavena05_partition;
+mod antonov23_hub;
 mod demers87_table1;
 mod jelasity04_variants;
 mod jelasity05_factor;
@@ -14,6 +15,7 @@ mod voulgaris05_indegree;
 mod wiring;
 
 pub use allavena05_partition::Allavena05Partition;
+pub use antonov23_hub::Antonov23Hub;
 pub use demers87_table1::Demers87Table1;
 pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
