@@ -77,8 +77,8 @@ fn cyclon_outlives_liars() {
     among_liars("basic", make(cyclon::Partner::Random), &Bound { healing: 120, ..bound });
 }
 
-/// With c near 10, some nodes are left with none but the dead, and nobody knows them, until they ask
-/// their contact again: in round 127.
+/// With c near 10, some nodes are left with none but the dead, and nobody knows them, until they
+/// ask their contact again: in round 127.
 #[test]
 fn newscast_outlives_liars() {
     let make = |_, _| Newscast::<u32, 12>::new(Default::default()).unwrap();

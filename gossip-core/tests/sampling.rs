@@ -160,11 +160,11 @@ fn cyclon_4_4_dead_links_leave_linearly() {
     assert!(dead_links_per_node(&sim) < 0.01, "not clear at +35; seed {seed}");
 }
 
-/// Section 2.2: basic shuffling asks a random neighbour, so dead links leave much slower. A share x of
-/// the links is dead; in a cycle a node finds x of them, and fills the gaps with what comes, x of
+/// Section 2.2: basic shuffling asks a random neighbour, so dead links leave much slower. A share x
+/// of the links is dead; in a cycle a node finds x of them, and fills the gaps with what comes, x of
 /// which is dead: x' = -x (1 - x) / c, so that x / (1 - x) = exp(-t / c) from a half on. Of c = 20
-/// that is 4.28 at +26, 3.50 at +31, .95 at +60, when enhanced shuffling has none. In-degrees spread more than twice as
-/// much: sd 3.2 against 1.50 (an independent simulation's, to a digit).
+/// that is 4.28 at +26, 3.50 at +31, .95 at +60, when enhanced shuffling has none. In-degrees
+/// spread more than twice as much: sd 3.2 against 1.50 (an independent simulation's, to a digit).
 #[test]
 fn cyclon_2_2_basic_shuffling_keeps_the_dead_and_spreads_in_degrees() {
     let seed = 8;

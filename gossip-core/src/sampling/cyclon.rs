@@ -1,8 +1,8 @@
 //! Cyclon: shuffles that keep every node's in-degree nearly the same.
 //!
 //! Voulgaris, Gavidia, van Steen, *CYCLON: Inexpensive membership management for unstructured P2P
-//! overlays*, JNSM 13(2), 2005, section 2.3 (enhanced shuffling); in section 2.2 (basic shuffling) q
-//! is a random neighbour: see [`Partner`].
+//! overlays*, JNSM 13(2), 2005, section 2.3 (enhanced shuffling); in section 2.2 (basic shuffling)
+//! q is a random neighbour: see [`Partner`].
 //!
 //! ```text
 //! every round:  ages += 1; q = the oldest neighbour, which leaves the view

@@ -84,8 +84,8 @@ pub struct SecureHub<const T: usize> {
 
 type ChainOf<const T: usize> = Chain<u32, u32, u64, T>;
 
-/// Periods for which a colluder makes descriptors of itself for everybody: more than change hands in
-/// an exchange.
+/// Periods for which a colluder makes descriptors of itself for everybody: more than change hands
+/// in an exchange.
 const PERIODS: usize = 16;
 
 /// The most tickets a colluder hoards.
