@@ -7,6 +7,7 @@ pub extern crate alloc as __alloc;
 // Macros name this crate by its name, also from inside it.
 extern crate self as gossip_core;
 
+pub mod auth;
 pub mod context;
 mod counts;
 mod error;

@@ -268,7 +268,7 @@ where
 fn bursts(seeds: u64) {
     let node = HyParView::<u32, 4, 24>::new(Config::default()).unwrap();
     assert_eq!(islands(&node, 0..seeds), [], "HyParView: seeds");
-    let config = cyclon::Config { shuffle: 4, size: Some(8) };
+    let config = cyclon::Config { shuffle: 4, size: Some(8), ..cyclon::Config::default() };
     assert_eq!(islands(&Cyclon::<u32, 8>::new(config).unwrap(), 0..seeds), [], "Cyclon: seeds");
 }
 

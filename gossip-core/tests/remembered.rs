@@ -58,7 +58,7 @@ where
 }
 
 fn cyclon() -> Cyclon<u32, 12> {
-    Cyclon::new(cyclon::Config { shuffle: 6, size: None }).unwrap()
+    Cyclon::new(cyclon::Config { shuffle: 6, ..cyclon::Config::default() }).unwrap()
 }
 
 fn hyparview() -> HyParView<u32, 5, 30> {

@@ -1,7 +1,8 @@
 //! Cyclon: shuffles that keep every node's in-degree nearly the same.
 //!
 //! Voulgaris, Gavidia, van Steen, *CYCLON: Inexpensive membership management for unstructured P2P
-//! overlays*, JNSM 13(2), 2005, section 2.3 (enhanced shuffling).
+//! overlays*, JNSM 13(2), 2005, section 2.3 (enhanced shuffling); in section 2.2 (basic shuffling)
+//! q is a random neighbour: see [`Partner`].
 //!
 //! ```text
 //! every round:  ages += 1; q = the oldest neighbour, which leaves the view
@@ -59,8 +60,8 @@ pub type Message<I, const C: usize, P> = Bounded<Descriptor<I, P>, C>;
 ///
 /// let small = Cyclon::<u32, 64>::new(Config { size: Some(20), ..Config::default() })?;
 /// assert_eq!(small.size(), 20);
-/// assert!(Cyclon::<u32, 64>::new(Config { size: Some(65), shuffle: 8 }).is_err());
-/// assert!(Cyclon::<u32, 64>::new(Config { size: None, shuffle: 0 }).is_err());
+/// assert!(Cyclon::<u32, 64>::new(Config { size: Some(65), ..Config::default() }).is_err());
+/// assert!(Cyclon::<u32, 64>::new(Config { shuffle: 0, ..Config::default() }).is_err());
 /// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +72,27 @@ pub struct Config {
     /// Descriptors in the view, from 1 to the capacity `C`: the paper's cache size c. The capacity
     /// itself by default.
     pub size: Option<usize>,
+    /// Which neighbour is asked.
+    pub partner: Partner,
 }
 
 impl Default for Config {
-    /// The paper's l = 8 for views of 20 and 50 (section 3).
+    /// The paper's l = 8 for views of 20 and 50 (section 3), and enhanced shuffling.
     fn default() -> Self {
-        Self { shuffle: 8, size: None }
+        Self { shuffle: 8, size: None, partner: Partner::Oldest }
     }
+}
+
+/// Which neighbour a node shuffles with: what tells enhanced from basic shuffling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partner {
+    /// The oldest (section 2.3, enhanced): the dead are gone after about 1.5 c rounds, and
+    /// in-degrees are nearly equal.
+    #[default]
+    Oldest,
+    /// A random one (section 2.2, basic): some of the dead stay for long, and in-degrees spread
+    /// twice as much.
+    Random,
 }
 
 /// A node's part in Cyclon.
@@ -89,6 +104,7 @@ pub struct State<I, const C: usize, P = ()> {
     lent: u16,
     shuffle: u16,
     size: u16,
+    partner: Partner,
     changes: u32,
     /// The round after that of the latest shuffle begun here; 0 before the first.
     shuffled: Round,
@@ -99,7 +115,7 @@ pub struct State<I, const C: usize, P = ()> {
 impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
     type Config = Config;
 
-    fn new(Config { shuffle, size }: Config) -> Result<Self, ParameterError> {
+    fn new(Config { shuffle, size, partner }: Config) -> Result<Self, ParameterError> {
         let size = view_size(size, C)?;
         ParameterError::new("shuffle length l", shuffle as f64, "descriptors", "at least 1")
             .unless(shuffle >= 1)?;
@@ -109,6 +125,7 @@ impl<I: PeerId, const C: usize, P: Profile> Configured for State<I, C, P> {
             lent: 0,
             shuffle,
             size,
+            partner,
             changes: 0,
             shuffled: 0,
             contact: Contact::none(),
@@ -215,9 +232,12 @@ where
         if let Some(contact) = self.contact.ask(cx.me(), self.view.is_empty(), cx.round()) {
             return Some((contact, sent));
         }
-        let oldest = (0..self.view.len()).max_by_key(|&at| self.view[at].age(now))?;
-        let last = self.view.len() - 1;
-        self.view.swap(oldest, last);
+        let last = self.view.len().checked_sub(1)?;
+        let partner = match self.partner {
+            Partner::Oldest => (0..=last).max_by_key(|&at| self.view[at].age(now))?,
+            Partner::Random => cx.rng().below(last + 1),
+        };
+        self.view.swap(partner, last);
         let others = cx.rng().choose(&mut self.view[..last], usize::from(self.shuffle) - 1);
         sent.fill(others.iter().map(|entry| entry.describe(now)));
         let count = others.len();

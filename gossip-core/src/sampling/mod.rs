@@ -9,6 +9,7 @@
 //! | [`PeerSampling`] | as its H and S say | as its H and S say | either is to be traded |
 //! | [`Allavena`] | fairly equal | leave in some c / F rounds | partitions must be provably rare |
 //! | [`Brahms`] | uneven | leave as probes go unanswered | some nodes lie |
+//! | [`SecureCyclon`] | nearly equal | leave in about 1.5 c rounds | nodes cheat, keys cost |
 //! | [`HyParView`] | equal, links symmetric | leave when found silent | a flood must reach all |
 //! | [`Contacts`] | as a trace says | leave at once | nodes move, and meet now and then |
 //! | [`Fixed`], [`Complete`] | as given | stay | closed forms are to be checked |
@@ -38,6 +39,7 @@ pub mod min_wise;
 pub mod newscast;
 pub mod remembered;
 pub mod walk;
+pub mod secure_cyclon;
 mod weighted;
 
 pub use allavena::Allavena;
@@ -53,4 +55,5 @@ pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use remembered::Remembering;
 pub use walk::Walk;
+pub use secure_cyclon::SecureCyclon;
 pub use weighted::Weighted;

@@ -2,9 +2,10 @@
 
 use super::experiment::Experiment;
 use super::experiments::{
-    Allavena05Partition, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim, Demers87Spatial,
-    Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk, Jelasity07Sampling,
-    Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk, Voulgaris05Indegree,
+    Allavena05Partition, Antonov23Hub, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim,
+    Demers87Spatial, Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
+    Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk,
+    Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use crate::Failure;
@@ -26,6 +27,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Massoulie06Walk),
         Box::new(Das02Swim),
         Box::new(Dadgar18Lifeguard),
+        Box::new(Antonov23Hub),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
     ]
