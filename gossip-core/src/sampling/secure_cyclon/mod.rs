@@ -37,6 +37,9 @@
 //!   as it serves a newcomer: a few a round, without proof that it once owned it.
 //! - Ownership is kept, so a view may hold several descriptors of a peer; as [`Peers`] it shows
 //!   each peer once. A node is never given its own.
+//! - In-degrees are not Cyclon's: sd .96 at N = 2,000, c = 20, s = 3, where Cyclon's is 1.22 at
+//!   l = 3. The cause is not established; periods are told by the creator here and ages counted by
+//!   the holders there.
 //! - Samples are not verified until they contradict something; proofs and property always are.
 
 mod chain;
