@@ -38,8 +38,8 @@ mod lattice;
 pub mod min_wise;
 pub mod newscast;
 pub mod remembered;
-pub mod walk;
 pub mod secure_cyclon;
+pub mod walk;
 mod weighted;
 
 pub use allavena::Allavena;
@@ -54,6 +54,6 @@ pub use hyparview::HyParView;
 pub use lattice::Lattice;
 pub use newscast::Newscast;
 pub use remembered::Remembering;
-pub use walk::Walk;
 pub use secure_cyclon::SecureCyclon;
+pub use walk::Walk;
 pub use weighted::Weighted;

@@ -48,7 +48,8 @@ impl<const C: usize> Sampler for Cyclon<u32, C> {
 
     fn maker(point: &Point, _: u64) -> Result<Maker<Self>, Failure> {
         let size = Some(Self::view_size(point));
-        let config = cyclon::Config { size, shuffle: point.size("cyclon.shuffle") };
+        let shuffle = point.size("cyclon.shuffle");
+        let config = cyclon::Config { size, shuffle, ..cyclon::Config::default() };
         Cyclon::new(config).map(copies).map_err(|e| refused("cyclon", e))
     }
 

@@ -3,11 +3,11 @@
 //! [`registry::experiments`](super::registry::experiments).
 
 mod allavena05_partition;
+mod antonov23_hub;
 mod bortnikov08_brahms;
 mod dadgar18_lifeguard;
 mod das02_swim;
 mod demers87_spatial;
-mod antonov23_hub;
 mod demers87_table1;
 mod jelasity04_variants;
 mod jelasity05_factor;
@@ -21,11 +21,11 @@ mod voulgaris05_indegree;
 mod wiring;
 
 pub use allavena05_partition::Allavena05Partition;
+pub use antonov23_hub::Antonov23Hub;
 pub use bortnikov08_brahms::Bortnikov08Brahms;
 pub use dadgar18_lifeguard::Dadgar18Lifeguard;
 pub use das02_swim::Das02Swim;
 pub use demers87_spatial::Demers87Spatial;
-pub use antonov23_hub::Antonov23Hub;
 pub use demers87_table1::Demers87Table1;
 pub use jelasity04_variants::Jelasity04Variants;
 pub use jelasity05_factor::Jelasity05Factor;
