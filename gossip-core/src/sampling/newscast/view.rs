@@ -131,9 +131,10 @@ impl<I: PeerId, const C: usize, P: Profile> View<I, C, P> {
     pub(super) fn add(&mut self, id: I, profile: P) -> bool {
         let fits = self.len() < self.size() && !self.has(id);
         if fits {
-            match self.len().checked_sub(1) {
-                Some(last) => self.ages[last + 1] = self.ages[last],
-                None => (self.at, self.scale, self.ages[0]) = (0, 0, 0),
+            if let Some(last) = self.len().checked_sub(1) {
+                self.ages[last + 1] = self.ages[last];
+            } else {
+                (self.at, self.scale, self.ages[0]) = (0, 0, 0);
             }
             self.peers.push(Peer { id, profile });
         }
@@ -272,7 +273,7 @@ fn arrange<I: PeerId, const C: usize, P: Profile>(
             *staler |= same & fresher;
             known |= same & !fresher;
         }
-        let wanted = (known == 0) & (named >> at & 1 != 0);
+        let wanted = select_unpredictable(known == 0, named >> at & 1 != 0, false);
         others[count % MOST] = (own + at) as u8;
         count += usize::from(wanted);
         let wanted = mask(wanted);
@@ -282,7 +283,7 @@ fn arrange<I: PeerId, const C: usize, P: Profile>(
     }
     let mut kept = 0;
     for at in 0..own {
-        let spared = (staler[at] == 0) & (ids[at] != partner);
+        let spared = select_unpredictable(staler[at] == 0, ids[at] != partner, false);
         // The last place is nobody's: it takes those that go.
         let place = select_unpredictable(spared, before[at] as usize + kept, BOTH - 1);
         places[place % BOTH] = at as u8;
@@ -313,7 +314,7 @@ fn named_once<I: PeerId, P: Profile>(me: I, partner: I, theirs: &[News<I, P>]) -
     for (at, news) in theirs.iter().enumerate() {
         let mark = mark(&news.id);
         let (word, bit) = (mark / 64, 1 << (mark % 64));
-        let mut fresh = (news.id != me) & (news.id != partner);
+        let mut fresh = news.id != me && news.id != partner;
         if marks[word] & bit != 0 {
             fresh &= theirs[..at].iter().all(|before| before.id != news.id);
         }
