@@ -142,6 +142,8 @@ where
 {
     let mut heard = Vec::new();
     let result = call(&mut Tap::new(cx, &mut heard));
-    heard.into_iter().for_each(|event| cx.emit(event));
+    for event in heard {
+        cx.emit(event);
+    }
     result
 }

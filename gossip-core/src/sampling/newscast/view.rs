@@ -275,16 +275,17 @@ fn arrange<I: PeerId, const C: usize, P: Profile>(
             *staler |= same & fresher;
             known |= same & !fresher;
         }
-        let wanted = mask(known == 0) & mask(named >> at & 1 != 0);
+        let wanted = select_unpredictable(known == 0, named >> at & 1 != 0, false);
         others[count % MOST] = (own + at) as u8;
-        count += (wanted & 1) as usize;
+        count += usize::from(wanted);
+        let wanted = mask(wanted);
         for (before, &age) in before.iter_mut().zip(&ages) {
             *before += mask(news.age_ms < age) & wanted & 1;
         }
     }
     let mut kept = 0;
     for at in 0..own {
-        let spared = mask(staler[at] == 0) & mask(ids[at] != partner) != 0;
+        let spared = select_unpredictable(staler[at] == 0, ids[at] != partner, false);
         // The last place is nobody's: it takes those that go.
         let place = select_unpredictable(spared, before[at] as usize + kept, BOTH - 1);
         places[place % BOTH] = at as u8;
@@ -315,7 +316,7 @@ fn named_once<I: PeerId, P: Profile>(me: I, partner: I, theirs: &[News<I, P>]) -
     for (at, news) in theirs.iter().enumerate() {
         let mark = mark(&news.id);
         let (word, bit) = (mark / 64, 1 << (mark % 64));
-        let mut fresh = mask(news.id != me) & mask(news.id != partner) != 0;
+        let mut fresh = news.id != me && news.id != partner;
         if marks[word] & bit != 0 {
             fresh &= theirs[..at].iter().all(|before| before.id != news.id);
         }

@@ -15,7 +15,9 @@ impl<I: PeerId, A: Signer, const C: usize, const T: usize> SecureCyclon<I, A, C,
     pub(super) fn show(&mut self, at: usize, cx: &mut impl Context<Self>) {
         let peer = self.sessions[at].peer;
         let proof = self.evidence.any_proof(cx.rng()).cloned();
-        proof.into_iter().for_each(|proof| cx.send(peer, Message::Proof(proof)));
+        if let Some(proof) = proof {
+            cx.send(peer, Message::Proof(proof));
+        }
         let view = self.view.iter().map(|entry| &entry.chain);
         for chain in self.evidence.redeemed().iter().chain(view).take(self.config.samples) {
             cx.send(peer, Message::Sample(chain.clone()));
@@ -43,11 +45,11 @@ impl<I: PeerId, A: Signer, const C: usize, const T: usize> SecureCyclon<I, A, C,
         match self.evidence.look(chain, owned, &self.signer) {
             Finding::Nothing => {}
             Finding::Forged => cx.count("forged sample"),
-            Finding::Cheat(proof) => self.convict(cx.me(), proof, cx),
+            Finding::Cheat(proof) => self.convict(cx.me(), &proof, cx),
         }
     }
 
-    pub(super) fn on_proof(&mut self, from: I, proof: ProofOf<I, A>, cx: &mut impl Context<Self>) {
+    pub(super) fn on_proof(&mut self, from: I, proof: &ProofOf<I, A>, cx: &mut impl Context<Self>) {
         if self.evidence.is_culprit(proof.culprit) {
             // Most proofs come several times.
         } else if proof.verify(&self.signer) {
@@ -58,7 +60,7 @@ impl<I: PeerId, A: Signer, const C: usize, const T: usize> SecureCyclon<I, A, C,
     }
 
     /// Purges a culprit, and tells all but who told.
-    pub(super) fn convict(&mut self, from: I, proof: ProofOf<I, A>, cx: &mut impl Context<Self>) {
+    pub(super) fn convict(&mut self, from: I, proof: &ProofOf<I, A>, cx: &mut impl Context<Self>) {
         let culprit = proof.culprit;
         if culprit == self.signer.key() {
             return cx.count("accused");

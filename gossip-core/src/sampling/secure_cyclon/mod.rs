@@ -528,7 +528,7 @@ where
                 found.map_or_else(|| cx.count("end not expected"), |at| self.finish(at));
             }
             Message::Sample(chain) => self.on_sample(from, &chain, cx),
-            Message::Proof(proof) => self.on_proof(from, proof, cx),
+            Message::Proof(proof) => self.on_proof(from, &proof, cx),
         }
     }
 
