@@ -78,7 +78,7 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
         _ => cycle::Simulation::with(nodes, seed, cycle::Order::Sequential, (), network),
     };
     let sim = if point.flag("driver.telling") { sim.telling() } else { sim };
-    Ok(Box::new(Sim::Cycle(sim, make)))
+    Ok(Box::new(Sim::Cycle(Box::new(sim), make)))
 }
 
 fn network(point: &Point) -> Result<Network, ParameterError> {
@@ -96,7 +96,7 @@ fn network(point: &Point) -> Result<Network, ParameterError> {
 /// A simulation of stacks `S`.
 enum Sim<S: Built> {
     /// With what makes newcomers.
-    Cycle(cycle::Simulation<S, (), Network>, Maker<S>),
+    Cycle(Box<cycle::Simulation<S, (), Network>>, Maker<S>),
     /// With the length of a tick.
     Event(Box<event::Simulation<S, Network>>, Duration),
 }
