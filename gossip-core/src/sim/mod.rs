@@ -13,6 +13,7 @@
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
 //! - [`adversary`]: nodes that lie.
+//! - [`replicas`]: the same run over several seeds, and when a run is over.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -30,6 +31,7 @@ pub mod link;
 pub mod observe;
 mod oracle;
 pub mod pairs;
+pub mod replicas;
 pub mod script;
 pub mod topology;
 mod world;
