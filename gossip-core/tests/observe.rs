@@ -64,8 +64,9 @@ fn eigenvalues(graph: &Graph) -> Vec<f64> {
                 for row in &mut m {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for k in 0..size {
-                    (m[p][k], m[q][k]) = (c * m[p][k] - s * m[q][k], s * m[p][k] + c * m[q][k]);
+                let (upper, lower) = m.split_at_mut(q);
+                for (a, b) in upper[p].iter_mut().zip(&mut lower[0]) {
+                    (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
                 }
             }
         }
@@ -236,7 +237,12 @@ fn spectra_of_known_graphs() {
         ("odd ring", ring(31), libm::cos(TAU / 31.0), libm::cos(TAU * 15.0 / 31.0)),
         ("complete", topology::complete(50).unwrap(), -1.0 / 49.0, -1.0 / 49.0),
         ("hypercube", hypercube(8), 0.75, -1.0),
-        ("torus", topology::torus(&[20, 20]).unwrap(), (1.0 + libm::cos(TAU / 20.0)) / 2.0, -1.0),
+        (
+            "torus",
+            topology::torus(&[20, 20]).unwrap(),
+            f64::midpoint(1.0, libm::cos(TAU / 20.0)),
+            -1.0,
+        ),
         ("two rings", apart, 1.0, -1.0),
         ("one alone", alone, 1.0, -1.0),
         ("pair", Graph::new([(0, [1]), (1, [0])]), -1.0, -1.0),

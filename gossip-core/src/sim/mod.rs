@@ -16,6 +16,7 @@
 //! - [`mobility`]: contacts of nodes that move, generated, and links that reach no further.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
 //! - [`slow`]: nodes that are blocked and free in turns.
+//! - [`replicas`]: the same run over several seeds, and when a run is over.
 //! - [`pairs`]: partners chosen by an oracle, as closed forms assume.
 //!
 //! Nodes are numbered from 0; their identifier is the number, a `u32`.
@@ -36,6 +37,7 @@ pub mod mobility;
 pub mod observe;
 mod oracle;
 pub mod pairs;
+pub mod replicas;
 pub mod script;
 pub mod slow;
 pub mod topology;
