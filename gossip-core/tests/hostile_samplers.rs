@@ -3,8 +3,8 @@
 
 use gossip_core::auth::Authority;
 use gossip_core::sampling::{
-    Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, SecureCyclon, cyclon, framework,
-    secure_cyclon,
+    Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, SecureCyclon, allavena, brahms,
+    cyclon, framework, hyparview, newscast, secure_cyclon,
 };
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::observe::{Graph, neighbours};
@@ -81,7 +81,7 @@ fn cyclon_outlives_liars() {
 /// ask their contact again: in round 127.
 #[test]
 fn newscast_outlives_liars() {
-    let make = |_, _| Newscast::<u32, 12>::new(Default::default()).unwrap();
+    let make = |_, _| Newscast::<u32, 12>::new(newscast::Config::default()).unwrap();
     among_liars("Newscast", make, &Bound { view: 12, work: 4, healing: 100 });
 }
 
@@ -97,19 +97,19 @@ fn the_framework_outlives_liars() {
 
 #[test]
 fn brahms_outlives_liars() {
-    let make = |_, _| Brahms::<u32, 8, 8>::new(Default::default()).unwrap();
+    let make = |_, _| Brahms::<u32, 8, 8>::new(brahms::Config::default()).unwrap();
     among_liars("Brahms", make, &Bound { view: 8, work: 16, healing: 60 });
 }
 
 #[test]
 fn allavena_outlives_liars() {
-    let make = |_, _| Allavena::<u32, 8>::new(Default::default()).unwrap();
+    let make = |_, _| Allavena::<u32, 8>::new(allavena::Config::default()).unwrap();
     among_liars("Allavena", make, &Bound { view: 8, work: 16, healing: 60 });
 }
 
 #[test]
 fn hyparview_outlives_liars() {
-    let make = |_, _| HyParView::<u32, 3, 8>::new(Default::default()).unwrap();
+    let make = |_, _| HyParView::<u32, 3, 8>::new(hyparview::Config::default()).unwrap();
     among_liars("HyParView", make, &Bound { view: 3, work: 40, healing: 30 });
 }
 

@@ -161,7 +161,7 @@ fn cyclon_4_4_dead_links_leave_linearly() {
 }
 
 /// Section 2.2: basic shuffling asks a random neighbour, so dead links leave much slower. A share x
-/// of the links is dead; in a cycle a node finds x of them, and fills the gaps with what comes, x of
+/// of the links is dead; in a cycle a node finds x of them, and fills gaps with what comes, x of
 /// which is dead: x' = -x (1 - x) / c, so that x / (1 - x) = exp(-t / c) from a half on. Of c = 20
 /// that is 4.28 at +26, 3.50 at +31, .95 at +60, when enhanced shuffling has none. In-degrees
 /// spread more than twice as much: sd 3.2 against 1.50 (an independent simulation's, to a digit).

@@ -53,8 +53,8 @@ fn check_property<'a>(nodes: impl Iterator<Item = &'a Secure>, seed: u64) -> usi
 
 /// Without cheats it is Cyclon. At c = 20 and l = 3, in-degrees there have sd 1.22 (Cyclon, section
 /// 4.3); the sd of 2,000 errs by 1.6 %, of which four, and the digits: 1.31 at most. They are not
-/// equal: here it is .96, below Cyclon's (see the module's deviations). Descriptors are conserved: n c of
-/// them in every cycle, each with one owner. Samples change nothing here, and cost time.
+/// equal: here it is .96, below Cyclon's (see the module's deviations). Descriptors are conserved:
+/// n c of them in every cycle, each with one owner. Samples change nothing here, and cost time.
 #[test]
 fn without_cheats_it_is_cyclon_and_descriptors_are_property() {
     let seed = 1;
