@@ -119,12 +119,12 @@ proptest! {
 
     #[test]
     fn cyclon_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        check(Cyclon::<u32, 5>::new(Default::default()).unwrap(), false, seed, lost)?;
+        check(Cyclon::<u32, 5>::new(gossip_core::sampling::cyclon::Config::default()).unwrap(), false, seed, lost)?;
     }
 
     #[test]
     fn newscast_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        check(Newscast::<u32, 5>::new(Default::default()).unwrap(), false, seed, lost)?;
+        check(Newscast::<u32, 5>::new(gossip_core::sampling::newscast::Config::default()).unwrap(), false, seed, lost)?;
     }
 
     #[test]
@@ -141,12 +141,12 @@ proptest! {
 
     #[test]
     fn brahms_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        check(Brahms::<u32, 5, 5>::new(Default::default()).unwrap(), false, seed, lost)?;
+        check(Brahms::<u32, 5, 5>::new(gossip_core::sampling::brahms::Config::default()).unwrap(), false, seed, lost)?;
     }
 
     #[test]
     fn hyparview_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        let node = HyParView::<u32, 4, 24>::new(Default::default()).unwrap();
+        let node = HyParView::<u32, 4, 24>::new(gossip_core::sampling::hyparview::Config::default()).unwrap();
         check(node.clone(), true, seed, lost)?;
         let memory = remembered::Config::default();
         check(Remembering::<_, 8>::new(node, memory).unwrap(), true, seed, lost)?;
