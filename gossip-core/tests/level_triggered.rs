@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gossip_core::random::Key;
 use gossip_core::sampling::{
-    Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, Remembering, allavena, framework,
-    remembered,
+    Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, Remembering, allavena, brahms,
+    cyclon, framework, hyparview, newscast, remembered,
 };
 use gossip_core::sim::event::{Config, Simulation};
 use gossip_core::sim::link::{Latency, Network};
@@ -119,12 +119,12 @@ proptest! {
 
     #[test]
     fn cyclon_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        check(Cyclon::<u32, 5>::new(gossip_core::sampling::cyclon::Config::default()).unwrap(), false, seed, lost)?;
+        check(Cyclon::<u32, 5>::new(cyclon::Config::default()).unwrap(), false, seed, lost)?;
     }
 
     #[test]
     fn newscast_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        check(Newscast::<u32, 5>::new(gossip_core::sampling::newscast::Config::default()).unwrap(), false, seed, lost)?;
+        check(Newscast::<u32, 5>::new(newscast::Config::default()).unwrap(), false, seed, lost)?;
     }
 
     #[test]
@@ -141,12 +141,12 @@ proptest! {
 
     #[test]
     fn brahms_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        check(Brahms::<u32, 5, 5>::new(gossip_core::sampling::brahms::Config::default()).unwrap(), false, seed, lost)?;
+        check(Brahms::<u32, 5, 5>::new(brahms::Config::default()).unwrap(), false, seed, lost)?;
     }
 
     #[test]
     fn hyparview_is_read_right(seed: u64, lost in 0.0..=1.0) {
-        let node = HyParView::<u32, 4, 24>::new(gossip_core::sampling::hyparview::Config::default()).unwrap();
+        let node = HyParView::<u32, 4, 24>::new(hyparview::Config::default()).unwrap();
         check(node.clone(), true, seed, lost)?;
         let memory = remembered::Config::default();
         check(Remembering::<_, 8>::new(node, memory).unwrap(), true, seed, lost)?;
