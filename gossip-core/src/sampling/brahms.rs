@@ -35,7 +35,8 @@
 //!   does; pulled ids are drawn without replacement, by reservoir. The view is a multiset, as in
 //!   the paper; as [`Peers`] it shows each peer once.
 //! - Until a view is full it takes whatever comes: the paper starts with full views. A contact is
-//!   the first member, and is asked again at a decaying rate.
+//!   the first member, and is asked again at a decaying rate; and in every round after one in which
+//!   nobody answered a pull, since a view of none but dead peers is never replaced by itself.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -158,6 +159,8 @@ pub struct Brahms<I, const C: usize, const S: usize> {
     pulled: Gathered<I, C>,
     /// Who was asked for its view in this round and has not answered; some several times.
     asked: ArrayVec<I, C>,
+    /// Whether anybody has.
+    heard: bool,
     /// Who was told the view in this round; at most as many as `answers`.
     answered: Vec<I>,
     repeats: usize,
@@ -202,6 +205,7 @@ impl<I: PeerId, const C: usize, const S: usize> Brahms<I, C, S> {
             pushed: Gathered::default(),
             pulled: Gathered::default(),
             asked: ArrayVec::new(),
+            heard: false,
             answered: Vec::new(),
             repeats: config.repeats.map_or(usize::MAX, usize::from),
             answers: config.answers.unwrap_or((4.0 * pulls) as u16),
@@ -270,7 +274,8 @@ impl<I: PeerId, const C: usize, const S: usize> Brahms<I, C, S> {
 
     /// Begins a round: pushes, pulls, one probe.
     fn open(&mut self, cx: &mut impl Context<Self>) {
-        let contact = self.contact.ask(cx.me(), self.view.is_empty(), cx.round());
+        let alone = self.view.is_empty() || !mem::take(&mut self.heard);
+        let contact = self.contact.ask(cx.me(), alone, cx.round());
         if self.view.is_empty() {
             self.view.extend(contact);
         }
@@ -323,6 +328,7 @@ impl<I: PeerId, const C: usize, const S: usize> Brahms<I, C, S> {
             return cx.count("pull reply not asked for");
         };
         self.asked.swap_remove(at);
+        self.heard = true;
         let (me, places) = (cx.me(), self.pulls.into());
         // Nobody's answer counts for more than a view.
         for id in ids.into_iter().take(self.size()).filter(|&id| id != me) {
