@@ -7,7 +7,7 @@
 use gossip_core::random::Key;
 use gossip_core::sampling::brahms::{Brahms, Config};
 use gossip_core::sampling::min_wise::MinWise;
-use gossip_core::sim::adversary::{Attack, Member};
+use gossip_core::sim::adversary::{Attack, Faulty, Member};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::testkit::{SoundViews, Trial};
 
@@ -16,7 +16,7 @@ const C: usize = 64;
 const NODES: u32 = 1_000;
 
 type Honest = Brahms<u32, C, C>;
-type Node = Member<C, C>;
+type Node = Member<Honest, Faulty>;
 
 /// Nodes that know random others at first, of which some are faulty.
 fn start(config: Config, attack: Attack, seed: u64) -> Simulation<Node> {
@@ -29,7 +29,7 @@ fn balanced(faulty: u32) -> Attack {
 }
 
 fn honest(sim: &Simulation<Node>) -> impl Iterator<Item = &Honest> {
-    sim.nodes().filter_map(|(_, node)| node.honest())
+    sim.nodes().filter(|(_, node)| !node.is_cheat()).map(|(_, node)| node.honest())
 }
 
 /// The share of `ids` below `faulty`.
@@ -148,12 +148,12 @@ fn section_4_2_a_flooded_node_keeps_its_view() {
     // Not yet: they answer, and do not push.
     let pushes = |sim: &mut Simulation<Node>, pushes: usize| {
         for node in 0..faulty {
-            let Some(Node::Faulty(liar)) = sim.node_mut(node) else { unreachable!() };
+            let liar = sim.node_mut(node).and_then(Node::cheat_mut).unwrap();
             liar.attack.pushes = Some(pushes);
         }
     };
     let look = |sim: &Simulation<Node>| {
-        let node = sim.node(victim).and_then(Node::honest).unwrap();
+        let node = sim.node(victim).map(Node::honest).unwrap();
         let mut view = node.view().to_vec();
         view.sort_unstable();
         (view, node.samples().collect::<Vec<_>>())
@@ -184,7 +184,7 @@ fn without_the_push_limit_a_flooded_node_is_captured() {
     let open = Config { limit: Some(u16::MAX), ..without_history(20) };
     let mut sim = start(open, Attack::targeted(NODES, faulty, victim), seed);
     sim.run(60);
-    let node = sim.node(victim).and_then(Node::honest).unwrap();
+    let node = sim.node(victim).map(Node::honest).unwrap();
     let captured = share(node.view().iter().copied(), faulty);
     assert!(captured == 1.0, "control: {captured}; seed {seed}");
 }
@@ -200,7 +200,7 @@ fn one_peer_alone_cannot_flood() {
     for (repeats, frozen) in [(Some(3), false), (None, true)] {
         let mut sim = start(Config { repeats, ..config(20, 40) }, attack, seed);
         let view = |sim: &Simulation<Node>| {
-            let mut view = sim.node(victim).and_then(Node::honest).unwrap().view().to_vec();
+            let mut view = sim.node(victim).map(Node::honest).unwrap().view().to_vec();
             view.sort_unstable();
             view
         };

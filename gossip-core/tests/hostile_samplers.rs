@@ -6,9 +6,10 @@ use gossip_core::sampling::{
     Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, SecureCyclon, allavena, brahms,
     cyclon, framework, hyparview, newscast, secure_cyclon,
 };
+use gossip_core::sim::adversary::{Liar, Member};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::observe::{Graph, neighbours};
-use gossip_core::testkit::{Liar, Member, check_views};
+use gossip_core::testkit::check_views;
 use gossip_core::{Layer, Peers};
 
 const NODES: u32 = 20;
@@ -77,12 +78,12 @@ fn cyclon_outlives_liars() {
     among_liars("basic", make(cyclon::Partner::Random), &Bound { healing: 120, ..bound });
 }
 
-/// With c near 10, some nodes are left with none but the dead, and nobody knows them, until they
-/// ask their contact again: in round 127.
+/// With views of c, 2 (c + 1) nodes come apart by themselves, sooner or later, into two parts that
+/// are all known to each other: 18 with c = 8 do. With c = 12 there are too few for two such parts.
 #[test]
 fn newscast_outlives_liars() {
     let make = |_, _| Newscast::<u32, 12>::new(newscast::Config::default()).unwrap();
-    among_liars("Newscast", make, &Bound { view: 12, work: 4, healing: 100 });
+    among_liars("Newscast", make, &Bound { view: 12, work: 4, healing: 60 });
 }
 
 #[test]
@@ -97,9 +98,8 @@ fn the_framework_outlives_liars() {
 
 #[test]
 fn brahms_outlives_liars() {
-    // With views of 8, which name some peers several times, 1 seed of 20 was left in two parts.
-    let make = |_, _| Brahms::<u32, 12, 12>::new(brahms::Config::default()).unwrap();
-    among_liars("Brahms", make, &Bound { view: 12, work: 16, healing: 60 });
+    let make = |_, _| Brahms::<u32, 8, 8>::new(brahms::Config::default()).unwrap();
+    among_liars("Brahms", make, &Bound { view: 8, work: 16, healing: 60 });
 }
 
 #[test]

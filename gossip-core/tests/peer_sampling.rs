@@ -11,14 +11,13 @@
 //! for the others (k = 5 or so). Tolerances are four of these on either side (ours, and that of the
 //! published number), and its rounding.
 
-use gossip_core::exchange::Exchange;
-use gossip_core::random::{Key, Random};
+use gossip_core::random::Key;
 use gossip_core::sampling::PeerSampling;
 use gossip_core::sampling::framework::{Ageing, Config, GivesWay, Propagation, Selection, State};
+use gossip_core::sim::atomic::{Atomic, Caller};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Link, Network};
 use gossip_core::sim::observe::{Graph, neighbours};
-use gossip_core::{Local, Nothing, Round, Time};
 
 /// Views of 30, and whole ones sent with their owner.
 type Node = PeerSampling<u32, 31>;
@@ -61,74 +60,11 @@ fn assert_near(what: &str, seed: u64, measured: f64, expected: f64, tolerance: f
     assert!(near, "{what}: {measured}, expected {expected} +- {tolerance}; seed {seed}");
 }
 
-/// Exchanges as the paper has them: atomic, and with peers that live, which an oracle tells. The
-/// dead are passed over and kept.
-struct Oracle {
-    views: Vec<View>,
-    live: Vec<bool>,
-    random: Random,
-}
-
-/// A node of [`Oracle`] in an exchange.
-struct Caller<'a>(u32, &'a mut Random);
-
-impl Local<View> for Caller<'_> {
-    fn me(&self) -> u32 {
-        self.0
-    }
-    fn now(&self) -> Time {
-        Time::ZERO
-    }
-    fn wall(&self) -> u64 {
-        0
-    }
-    fn round(&self) -> Round {
-        0
-    }
-    fn rng(&mut self) -> &mut Random {
-        self.1
-    }
-    fn key(&self) -> Key {
-        Key::new(0)
-    }
-    fn emit(&mut self, event: Nothing) {
-        match event {}
-    }
-    fn tally(&mut self, _: &'static str, cause: &'static str) {
-        panic!("{cause}");
-    }
-}
-
-impl Oracle {
-    /// Takes over from `sim`, and kills every second node: numbers mean nothing.
-    fn after_crash(sim: &Simulation<Node>, seed: u64) -> Self {
-        let views: Vec<View> = sim.nodes().map(|(_, node)| (**node).clone()).collect();
-        let live = (0..views.len()).map(|at| at % 2 == 0).collect();
-        Self { views, live, random: Key::new(seed).with(7).random(0) }
-    }
-
-    fn step(&mut self) {
-        let Self { views, live, random } = self;
-        let mut order: Vec<u32> = (0..live.len() as u32).filter(|&at| live[at as usize]).collect();
-        random.shuffle(&mut order);
-        for me in order {
-            let asker = &mut views[me as usize];
-            let may_live = |peer: u32| live[peer as usize];
-            let Some(partner) = asker.select_peer(may_live, random) else { continue };
-            let request = asker.request(&(), &mut Caller(me, random));
-            let asked = &mut views[partner as usize];
-            let reply = asked.respond(&(), me, request, &mut Caller(partner, random)).unwrap();
-            views[me as usize].complete(&(), partner, reply, &mut Caller(me, random));
-        }
-    }
-
-    /// Links to the dead, per live node.
-    fn dead_links(&self) -> f64 {
-        let living = || self.views.iter().zip(&self.live).filter(|(_, live)| **live);
-        let links = living().flat_map(|(view, _)| view.view());
-        let dead = links.filter(|&(peer, _)| !self.live[peer as usize]).count();
-        dead as f64 / living().count() as f64
-    }
+/// Takes over from `sim` with atomic exchanges, and kills every second node: numbers mean nothing.
+fn after_crash(sim: &Simulation<Node>, seed: u64) -> Atomic<31> {
+    let views: Vec<View> = sim.nodes().map(|(_, node)| (**node).clone()).collect();
+    let live = (0..views.len()).map(|at| at % 2 == 0).collect();
+    Atomic::new(views, live, Key::new(seed).with(7).random(0))
 }
 
 /// What a row of the table says: in-degree sd, clustering (with tolerances), path.
@@ -161,7 +97,7 @@ fn check(seed: u64, row: &Row) -> Simulation<Node> {
 /// a dead one in one case of two, so .5 leave in each cycle. The table has .9 leave up to "+1", and
 /// .4 in each cycle from there.
 fn check_decay(seed: u64, sim: &Simulation<Node>, at_once: f64, expected: [(u32, f64); 4]) {
-    let mut oracle = Oracle::after_crash(sim, seed);
+    let mut oracle = after_crash(sim, seed);
     let crashed = oracle.dead_links();
     assert_near("dead at the crash", seed, crashed, 15.0, 0.91);
     let mut passed = 0;
@@ -194,7 +130,7 @@ fn tocs_5_swapper_spreads_in_degrees_less_than_a_random_graph() {
 #[test]
 fn tocs_5_healer_removes_the_dead_exponentially() {
     let sim = check(3, &Row(Config::healer(30), (10.7, 0.7), (0.152, 0.012), 2.85));
-    let mut oracle = Oracle::after_crash(&sim, 3);
+    let mut oracle = after_crash(&sim, 3);
     (0..3).for_each(|_| oracle.step());
     let (mut before, mut dead) = (oracle.dead_links(), 0.0);
     for cycle in 4..=6 {
@@ -211,7 +147,7 @@ fn tocs_5_healer_removes_the_dead_exponentially() {
 fn tocs_5_healing_and_swapping_go_together() {
     let config = Config { healer: 7, swapper: 8, ..Config::blind(30) };
     let sim = check(4, &Row(config, (11.1, 0.7), (0.035, 0.004), 2.70));
-    let mut oracle = Oracle::after_crash(&sim, 4);
+    let mut oracle = after_crash(&sim, 4);
     (0..11).for_each(|_| oracle.step());
     assert!(oracle.dead_links() < 0.01, "{} dead links at +11; seed 4", oracle.dead_links());
 }
@@ -372,33 +308,10 @@ mod views {
     /// A peer that names itself, the asked, one peer twice, or ages without end does no harm.
     #[test]
     fn bear_hostile_requests() {
+        use gossip_core::exchange::Exchange;
         use gossip_core::sampling::{Descriptor, framework::Message};
-        struct Quiet(Random);
-        impl Local<View> for Quiet {
-            fn me(&self) -> u32 {
-                0
-            }
-            fn now(&self) -> Time {
-                Time::ZERO
-            }
-            fn wall(&self) -> u64 {
-                0
-            }
-            fn round(&self) -> Round {
-                0
-            }
-            fn rng(&mut self) -> &mut Random {
-                &mut self.0
-            }
-            fn key(&self) -> Key {
-                Key::new(0)
-            }
-            fn emit(&mut self, event: Nothing) {
-                match event {}
-            }
-            fn tally(&mut self, _: &'static str, _: &'static str) {}
-        }
-        let mut cx = Quiet(Key::new(1).random(0));
+        let random = &mut Key::new(1).random(0);
+        let mut cx = Caller::new(0, random);
         let mut asked = node(Config::healer(6), 1..7);
         for ids in [[0; 31], [9; 31], core::array::from_fn(|at| at as u32)] {
             let mut request = Message::<u32, 31, ()>::new();

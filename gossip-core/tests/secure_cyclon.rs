@@ -7,13 +7,11 @@ use gossip_core::auth::{Authority, Keyed, Signer};
 use gossip_core::random::Key;
 use gossip_core::sampling::secure_cyclon::{Chain, Config, Message, Proof};
 use gossip_core::sampling::{Cyclon, SecureCyclon, cyclon};
+use gossip_core::sim::adversary::{Cheat, CyclonHub, Fraud, Member, SecureHub};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Link, Network, Perfect};
 use gossip_core::sim::observe::{Graph, neighbours};
-use gossip_core::testkit::{
-    Bounds, Cheat, CyclonHub, Finally, Fraud, Kinds, Member, SecureHub, SoundViews, Trial,
-    Violation,
-};
+use gossip_core::testkit::{Bounds, Finally, Kinds, SoundViews, Trial, Violation};
 use gossip_core::{Peers, Wire};
 
 type Secure = SecureCyclon<u32, Keyed, 20>;

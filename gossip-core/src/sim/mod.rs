@@ -12,7 +12,8 @@
 //!   spectrum, convergence, bytes.
 //! - [`topology`]: static graphs to start from or to stay on: lattices, small worlds, random ones.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML; [`contact_text`]: contact traces.
-//! - [`adversary`]: nodes that lie.
+//! - [`atomic`]: views exchanged as the peer-sampling paper has it.
+//! - [`adversary`]: nodes that do not keep to their protocol.
 //! - [`mobility`]: contacts of nodes that move, generated, and links that reach no further.
 //! - [`graph_text`]: graphs from and to edge lists, DOT, GraphML.
 //! - [`slow`]: nodes that are blocked and free in turns.
@@ -23,6 +24,7 @@
 
 pub mod adversary;
 mod agenda;
+pub mod atomic;
 pub mod contact_text;
 pub mod cycle;
 pub mod dynamics;

@@ -18,21 +18,15 @@
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 
-mod cheat;
 mod golden;
-mod hub;
 mod invariant;
-mod liar;
 mod schedule;
 mod trial;
 
-pub use cheat::{Cheat, Member};
 pub use golden::check_golden;
-pub use hub::{CyclonHub, Fraud, SecureHub};
 pub use invariant::{
     Bounds, DeliveredOnce, Finally, Invariant, Invariants, Mass, NoPhantoms, SoundViews, Violation,
     check_views,
 };
-pub use liar::Liar;
 pub use schedule::{Kinds, schedules};
 pub use trial::{Failure, Trial};

@@ -1,4 +1,4 @@
-//! Nodes that lie, to try [`Brahms`] against.
+//! The faulty, to try [`Brahms`] against.
 //!
 //! Bortnikov, Gurevich, Keidar, Kliot, Shraer, *Brahms: Byzantine resilient random membership
 //! sampling*, PODC 2008, sections 3 and 5: the faulty know each other, push as often as the limit
@@ -7,28 +7,27 @@
 //!
 //! ```
 //! use gossip_core::sampling::brahms::Config;
-//! use gossip_core::sim::adversary::{Attack, Member};
+//! use gossip_core::sim::adversary::Attack;
 //! use gossip_core::sim::cycle::{Order, Simulation};
 //!
 //! let attack = Attack::balanced(200, 20);
 //! let nodes = attack.members::<20, 20>(Config::default(), 1)?;
 //! let mut sim = Simulation::new(nodes, 1, Order::Blocked(200));
 //! sim.run(30);
-//! let honest = sim.nodes().filter_map(|(_, node)| node.honest());
-//! let faulty = honest.flat_map(|node| node.view()).filter(|&&id| id < 20).count();
+//! let honest = sim.nodes().filter(|(_, node)| !node.is_cheat());
+//! let faulty = honest.flat_map(|(_, node)| node.honest().view()).filter(|&&id| id < 20).count();
 //! assert!(faulty < 180 * 20 / 2); // a fifth of the nodes would take half of the views
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::context::Tap;
+use super::member::{Cheat, Member};
 use crate::error::ParameterError;
-use crate::protocol::{Context, Layer, Local, Protocol};
-use crate::random::Key;
+use crate::protocol::Context;
+use crate::random::{Key, Random};
 use crate::sampling::brahms::{Brahms, Config, Message};
-use crate::wire::{Bounded, Nothing};
+use crate::wire::Bounded;
 
 /// What the faulty do: nodes below `faulty` all are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +65,7 @@ impl Attack {
         &self,
         config: Config,
         seed: u64,
-    ) -> Result<Vec<Member<C, S>>, ParameterError> {
+    ) -> Result<Vec<Member<Brahms<u32, C, S>, Faulty>>, ParameterError> {
         let model = Brahms::<u32, C, S>::new(config)?;
         let size = model.size();
         ParameterError::new("n", self.nodes.into(), "nodes", "above l1")
@@ -74,19 +73,19 @@ impl Attack {
         ParameterError::new("faulty nodes", self.faulty.into(), "nodes", "below n")
             .unless(self.faulty < self.nodes)?;
         let pushes = self.pushes.unwrap_or(libm::round(config.alpha * size as f64) as usize);
-        let liar = Liar { attack: Self { pushes: Some(pushes), ..*self }, size };
+        let faulty = Faulty { attack: Self { pushes: Some(pushes), ..*self }, size };
         Ok((0..self.nodes)
             .map(|node| {
+                let mut honest = model.clone();
                 if node < self.faulty {
-                    return Member::Faulty(liar);
+                    return Member::new(honest, Some((0, faulty)));
                 }
-                let mut honest = Box::new(model.clone());
                 let mut random = Key::new(seed).with(VIEWS).random(node.into());
                 while honest.view().len() < size {
                     let peer = random.below(self.nodes as usize) as u32;
                     let _ = peer != node && honest.introduce(peer);
                 }
-                Member::Honest(honest)
+                Member::new(honest, None)
             })
             .collect())
     }
@@ -97,24 +96,23 @@ const VIEWS: u64 = crate::id::hash(b"gossip_core::sim::adversary");
 
 /// A faulty node.
 #[derive(Clone, Copy, Debug)]
-pub struct Liar {
+pub struct Faulty {
     /// What it does; may be changed on the way.
     pub attack: Attack,
     /// How many ids it answers with.
     size: usize,
 }
 
-impl Liar {
-    fn ids<const C: usize, const S: usize>(
-        &self,
-        cx: &mut impl Local<Member<C, S>>,
-    ) -> Bounded<u32, C> {
+impl Faulty {
+    fn ids<const C: usize>(&self, random: &mut Random) -> Bounded<u32, C> {
         let mut ids = Bounded::new();
-        ids.fill((0..self.size).map(|_| cx.rng().below(self.attack.faulty as usize) as u32));
+        ids.fill((0..self.size).map(|_| random.below(self.attack.faulty as usize) as u32));
         ids
     }
+}
 
-    fn act<const C: usize, const S: usize>(&self, cx: &mut impl Context<Member<C, S>>) {
+impl<const C: usize, const S: usize> Cheat<Brahms<u32, C, S>> for Faulty {
+    fn on_round(&mut self, cx: &mut impl Context<Brahms<u32, C, S>>) {
         let Attack { nodes, faulty, pushes, asks, target } = self.attack;
         let honest = (nodes - faulty) as usize;
         for _ in 0..pushes.unwrap_or_default() {
@@ -122,7 +120,7 @@ impl Liar {
             let to = target.unwrap_or(drawn);
             cx.send(to, Message::Push);
             // Nobody asked for this, whatever the number.
-            let (number, ids) = (cx.rng().next_u64() as u32, self.ids(cx));
+            let (number, ids) = (cx.rng().next_u64() as u32, self.ids(cx.rng()));
             cx.send(to, Message::PullReply(number, ids));
         }
         for _ in 0..asks {
@@ -130,64 +128,20 @@ impl Liar {
             cx.send(target.unwrap_or(drawn), Message::PullRequest(0));
         }
     }
-}
-
-/// A node among whom some lie.
-#[derive(Clone, Debug)]
-pub enum Member<const C: usize, const S: usize> {
-    /// It follows the protocol.
-    Honest(Box<Brahms<u32, C, S>>),
-    /// It does not.
-    Faulty(Liar),
-}
-
-impl<const C: usize, const S: usize> Member<C, S> {
-    /// The node, if it is honest.
-    pub fn honest(&self) -> Option<&Brahms<u32, C, S>> {
-        match self {
-            Self::Honest(node) => Some(node),
-            Self::Faulty(_) => None,
-        }
-    }
-}
-
-impl<const C: usize, const S: usize> Protocol for Member<C, S> {
-    type Id = u32;
-    type Message = Message<u32, C>;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl<const C: usize, const S: usize> Layer for Member<C, S> {
-    fn on_round(&mut self, below: &(), cx: &mut impl Context<Self>) {
-        match self {
-            Self::Honest(node) => {
-                node.on_round(below, &mut Tap::<Self, _, _>::new(cx, &mut Vec::new()));
-            }
-            Self::Faulty(liar) => liar.act(cx),
-        }
-    }
 
     fn on_message(
         &mut self,
-        below: &(),
         from: u32,
-        message: Self::Message,
-        cx: &mut impl Context<Self>,
+        message: Message<u32, C>,
+        cx: &mut impl Context<Brahms<u32, C, S>>,
     ) {
-        match self {
-            Self::Honest(node) => {
-                let mut told = Vec::new();
-                node.on_message(below, from, message, &mut Tap::<Self, _, _>::new(cx, &mut told));
+        match message {
+            Message::PullRequest(number) => {
+                let ids = self.ids(cx.rng());
+                cx.send(from, Message::PullReply(number, ids));
             }
-            Self::Faulty(liar) => match message {
-                Message::PullRequest(number) => {
-                    let ids = liar.ids(cx);
-                    cx.send(from, Message::PullReply(number, ids));
-                }
-                Message::Probe(number) => cx.send(from, Message::ProbeReply(number)),
-                Message::Push | Message::PullReply(..) | Message::ProbeReply(_) => {}
-            },
+            Message::Probe(number) => cx.send(from, Message::ProbeReply(number)),
+            Message::Push | Message::PullReply(..) | Message::ProbeReply(_) => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::cheat::Cheat;
+use super::member::Cheat;
 use crate::auth::{Keyed, Signer};
 use crate::exchange::Leg;
 use crate::protocol::Context;

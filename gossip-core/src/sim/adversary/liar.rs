@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::cheat::Cheat;
+use super::member::Cheat;
 use crate::protocol::{Context, Protocol};
 use crate::random::Random;
 use crate::wire::Wire;

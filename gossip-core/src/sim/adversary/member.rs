@@ -1,4 +1,4 @@
-//! Nodes that do not keep to the protocol.
+//! A node that may turn against its protocol.
 
 use alloc::vec::Vec;
 
@@ -20,7 +20,7 @@ pub trait Cheat<S: Protocol> {
 /// ```
 /// use gossip_core::sampling::Cyclon;
 /// use gossip_core::sim::cycle::{Order, Simulation};
-/// use gossip_core::testkit::{Cheat, Member};
+/// use gossip_core::sim::adversary::{Cheat, Member};
 /// use gossip_core::{Context, Protocol};
 ///
 /// /// Says nothing any more.
@@ -61,6 +61,11 @@ impl<S, X> Member<S, X> {
     /// The same, to change it from outside a driver.
     pub const fn honest_mut(&mut self) -> &mut S {
         &mut self.honest
+    }
+
+    /// What it does when it has turned, if it ever does, to change it from outside a driver.
+    pub fn cheat_mut(&mut self) -> Option<&mut X> {
+        self.cheat.as_mut().map(|(_, cheat)| cheat)
     }
 
     /// Whether it will turn, or has turned.

@@ -2,9 +2,9 @@
 
 use gossip_core::auth::{Authority, Keyed};
 use gossip_core::sampling::{Cyclon, SecureCyclon, cyclon, secure_cyclon};
+use gossip_core::sim::adversary::{CyclonHub, Fraud, Member, SecureHub};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::observe::neighbours;
-use gossip_core::testkit::{CyclonHub, Fraud, Member, SecureHub};
 
 use super::wiring::{CAPACITY, random_peers};
 use crate::repro::experiment::{Experiment, Metric, Published, Sample};

@@ -1,7 +1,7 @@
 //! Brahms among nodes that lie: their share of views and samples, and whom they cut off.
 
 use gossip_core::sampling::brahms::{Brahms, Config};
-use gossip_core::sim::adversary::{Attack, Member};
+use gossip_core::sim::adversary::{Attack, Faulty, Member};
 use gossip_core::sim::cycle::{Order, Simulation};
 
 use crate::repro::experiment::{Experiment, Metric, Published, Sample};
@@ -14,7 +14,7 @@ pub struct Bortnikov08Brahms;
 /// The largest view, and the most samplers, in this experiment.
 const MOST: usize = 160;
 
-type Node = Member<MOST, MOST>;
+type Node = Member<Honest, Faulty>;
 type Honest = Brahms<u32, MOST, MOST>;
 
 static PARAMS: [Param; 10] = [
@@ -190,7 +190,7 @@ fn fixed_point(params: &Params) -> f64 {
 }
 
 fn honest(sim: &Simulation<Node>) -> impl Iterator<Item = &Honest> {
-    sim.nodes().filter_map(|(_, node)| node.honest())
+    sim.nodes().filter(|(_, node)| !node.is_cheat()).map(|(_, node)| node.honest())
 }
 
 /// The share of `ids` that is faulty.

@@ -1,12 +1,11 @@
 //! The table of the peer-sampling framework: in-degrees, clustering, paths, and the dead.
 
-use gossip_core::exchange::Exchange;
-use gossip_core::random::{Key, Random};
+use gossip_core::random::Key;
 use gossip_core::sampling::PeerSampling;
-use gossip_core::sampling::framework::{Config, Propagation, Selection, State};
+use gossip_core::sampling::framework::{Config, Propagation, Selection};
+use gossip_core::sim::atomic::Atomic;
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::observe::{Graph, neighbours};
-use gossip_core::{Local, Nothing, Round, Time};
 
 use super::wiring::{CAPACITY, lattice_peers, random_peers};
 use crate::repro::experiment::{Experiment, Metric, Published, Sample};
@@ -16,7 +15,7 @@ use crate::repro::params::{Param, Params};
 #[derive(Debug, Clone, Copy)]
 pub struct Jelasity07Sampling;
 
-type View = State<u32, CAPACITY>;
+type Node = PeerSampling<u32, CAPACITY>;
 
 static PARAMS: [Param; 10] = [
     Param::int("n", 10_000, 3..=1_000_000, "nodes", "network size"),
@@ -135,7 +134,7 @@ impl Experiment for Jelasity07Sampling {
             Sample::new("clustering", both.clustering()),
             Sample::new("path", paths.mean),
         ];
-        let mut oracle = Oracle::after_crash(&sim, params.float("crash"), seed);
+        let mut oracle = after_crash(&sim, params.float("crash"), seed);
         for cycle in 0..=params.int("after") as u32 {
             samples.push(Sample::at("dead_links", cycle, oracle.dead_links()));
             oracle.step();
@@ -168,7 +167,7 @@ impl Experiment for Jelasity07Sampling {
     }
 }
 
-fn simulate(params: &Params, seed: u64) -> Simulation<PeerSampling<u32, CAPACITY>> {
+fn simulate(params: &Params, seed: u64) -> Simulation<Node> {
     let (nodes, size) = (params.int("n") as u32, params.count("c"));
     let tail = params.choice("selection") == "tail";
     let push = params.choice("propagation") == "push";
@@ -195,79 +194,16 @@ fn simulate(params: &Params, seed: u64) -> Simulation<PeerSampling<u32, CAPACITY
     sim
 }
 
-/// Exchanges as the paper has them: atomic, and with peers that live. The dead are kept, but not
-/// asked, which no node could do by itself.
-struct Oracle {
-    views: Vec<View>,
-    live: Vec<bool>,
-    random: Random,
-}
-
-/// A node of [`Oracle`] in an exchange.
-struct Caller<'a>(u32, &'a mut Random);
-
-impl Local<View> for Caller<'_> {
-    fn me(&self) -> u32 {
-        self.0
+/// Takes over from `sim` with atomic exchanges, and kills a `share` of the nodes.
+fn after_crash(sim: &Simulation<Node>, share: f64, seed: u64) -> Atomic<CAPACITY> {
+    let views: Vec<_> = sim.nodes().map(|(_, node)| (**node).clone()).collect();
+    let mut random = Key::new(seed).with(MEASURE).random(1);
+    let mut order: Vec<usize> = (0..views.len()).collect();
+    let mut live = vec![true; views.len()];
+    for &mut dead in random.choose(&mut order, (share * views.len() as f64) as usize) {
+        live[dead] = false;
     }
-    fn now(&self) -> Time {
-        Time::ZERO
-    }
-    fn wall(&self) -> u64 {
-        0
-    }
-    fn round(&self) -> Round {
-        0
-    }
-    fn rng(&mut self) -> &mut Random {
-        self.1
-    }
-    fn key(&self) -> Key {
-        Key::new(0)
-    }
-    fn emit(&mut self, event: Nothing) {
-        match event {}
-    }
-    fn tally(&mut self, _: &'static str, _: &'static str) {}
-}
-
-impl Oracle {
-    /// Takes over from `sim`, and kills a `share` of the nodes.
-    fn after_crash(sim: &Simulation<PeerSampling<u32, CAPACITY>>, share: f64, seed: u64) -> Self {
-        let views: Vec<View> = sim.nodes().map(|(_, node)| (**node).clone()).collect();
-        let mut random = Key::new(seed).with(MEASURE).random(1);
-        let mut order: Vec<usize> = (0..views.len()).collect();
-        let mut live = vec![true; views.len()];
-        for &mut dead in random.choose(&mut order, (share * views.len() as f64) as usize) {
-            live[dead] = false;
-        }
-        Self { views, live, random }
-    }
-
-    fn step(&mut self) {
-        let Self { views, live, random } = self;
-        let mut order: Vec<u32> = (0..live.len() as u32).filter(|&at| live[at as usize]).collect();
-        random.shuffle(&mut order);
-        for me in order {
-            let asker = &mut views[me as usize];
-            let may_live = |peer: u32| live[peer as usize];
-            let Some(partner) = asker.select_peer(may_live, random) else { continue };
-            let request = asker.request(&(), &mut Caller(me, random));
-            let asked = &mut views[partner as usize];
-            let reply = asked.respond(&(), me, request, &mut Caller(partner, random));
-            if let Some(reply) = reply {
-                views[me as usize].complete(&(), partner, reply, &mut Caller(me, random));
-            }
-        }
-    }
-
-    /// Links to the dead, per live node.
-    fn dead_links(&self) -> f64 {
-        let living = || self.views.iter().zip(&self.live).filter(|(_, live)| **live);
-        let links = living().flat_map(|(view, _)| view.view());
-        let dead = links.filter(|&(peer, _)| !self.live[peer as usize]).count();
-        dead as f64 / living().count() as f64
-    }
+    Atomic::new(views, live, random)
 }
 
 /// Names the randomness of crashes and measures.
