@@ -73,21 +73,7 @@ const fn other(path: &'static str, kind: Kind, preset: Preset, meaning: &'static
     Key { path, kind, preset, meaning }
 }
 
-/// The static overlays, all of the section `topology`.
-pub(super) const TOPOLOGIES: [&str; 11] = [
-    "complete",
-    "k-out",
-    "ring",
-    "watts-strogatz",
-    "barabasi-albert",
-    "torus",
-    "random-regular",
-    "heterogeneous",
-    "lattice",
-    "star",
-    "file",
-];
-
+/// The samplers; from `complete` on, static overlays, all of the section `topology`.
 const SAMPLERS: &[&str] = &[
     "newscast",
     "cyclon",
@@ -106,6 +92,9 @@ const SAMPLERS: &[&str] = &[
     "star",
     "file",
 ];
+
+/// The static overlays.
+pub(super) const TOPOLOGIES: &[&str] = SAMPLERS.split_at(5).1;
 
 const APPLICATIONS: &[&str] = &["none", "mean", "count", "rumor", "t-man"];
 
