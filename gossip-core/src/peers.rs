@@ -15,7 +15,8 @@ pub trait Peers {
     fn sample(&self, random: &mut Random) -> Option<Self::Id>;
 
     /// Every peer known now, each with the [version](crate::Protocol::version) at which its link
-    /// was made, so that a link that went and came back shows.
+    /// was made, so that a link that went and came back shows. Sources whose links are held for
+    /// long say so, as HyParView; those whose views turn over all the time tell 0.
     fn for_each(&self, visit: impl FnMut(Self::Id, u64));
 
     /// The peer this source exchanges with itself this round, for layers that choose to share it
