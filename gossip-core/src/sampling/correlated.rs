@@ -22,15 +22,11 @@
 //!
 //! - What is shared is the sampler's partner; layers above do not share with each other.
 
-use core::ops::Deref;
-
-use alloc::vec::Vec;
-
-use crate::context::Tap;
 use crate::peers::{Peers, Profiles};
-use crate::protocol::{Context, Layer, Protocol, Receipt, Refusal};
+use crate::protocol::{Context, Layer, Protocol};
 use crate::random::Random;
-use crate::time::{Round, Time};
+use crate::sampling::decorator::{decorates, hands_on};
+use crate::time::Round;
 
 /// A sampler `S` whose partner is everybody's.
 ///
@@ -62,89 +58,20 @@ impl<S: Protocol> Correlated<S> {
     pub const fn new(inner: S) -> Self {
         Self { inner }
     }
-
-    /// The sampler, to prepare it.
-    pub const fn inner_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
-    /// Lets the sampler act, and passes its events on.
-    fn with<C: Context<Self>, T>(
-        &mut self,
-        cx: &mut C,
-        act: impl FnOnce(&mut S, &mut Tap<'_, Self, C, S::Event>) -> T,
-    ) -> T {
-        let mut heard = Vec::new();
-        let result = act(&mut self.inner, &mut Tap::new(cx, &mut heard));
-        for event in heard {
-            cx.emit(event);
-        }
-        result
-    }
 }
 
-impl<S: Protocol> Protocol for Correlated<S> {
-    type Id = S::Id;
-    type Message = S::Message;
-    type Event = S::Event;
-    type Command = S::Command;
-
-    fn wake_at(&self) -> Time {
-        self.inner.wake_at()
-    }
-
-    fn version(&self) -> u64 {
-        self.inner.version()
-    }
-}
+decorates!(Correlated<S>);
 
 impl<S: Layer<D>, D: ?Sized> Layer<D> for Correlated<S> {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.with(cx, |inner, cx| inner.on_round(below, cx));
     }
 
-    fn on_message(
-        &mut self,
-        below: &D,
-        from: S::Id,
-        message: S::Message,
-        cx: &mut impl Context<Self>,
-    ) {
-        self.with(cx, |inner, cx| inner.on_message(below, from, message, cx));
-    }
-
-    fn on_wake(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_wake(below, cx));
-    }
-
-    fn on_change(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_change(below, cx));
-    }
-
-    fn on_unreachable(&mut self, below: &D, peer: S::Id, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_unreachable(below, peer, cx));
-    }
-
     fn on_contact(&mut self, below: &D, peer: S::Id, cx: &mut impl Context<Self>) {
         self.with(cx, |inner, cx| inner.on_contact(below, peer, cx));
     }
 
-    fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_leave(below, cx));
-    }
-
-    fn on_command(
-        &mut self,
-        below: &D,
-        command: S::Command,
-        cx: &mut impl Context<Self>,
-    ) -> Result<Receipt, Refusal> {
-        self.with(cx, |inner, cx| inner.on_command(below, command, cx))
-    }
-
-    fn on_spare(&mut self, below: &D, to: S::Id, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_spare(below, to, cx));
-    }
+    hands_on!(S, D);
 }
 
 impl<S: Protocol + Peers> Peers for Correlated<S> {
@@ -165,21 +92,5 @@ impl<S: Protocol + Peers> Peers for Correlated<S> {
 
     fn degree(&self) -> usize {
         self.inner.degree()
-    }
-}
-
-impl<S: Protocol + Profiles> Profiles for Correlated<S> {
-    type Profile = S::Profile;
-
-    fn for_each_profile(&self, visit: impl FnMut(Self::Id, &Self::Profile)) {
-        self.inner.for_each_profile(visit);
-    }
-}
-
-impl<S> Deref for Correlated<S> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
-        &self.inner
     }
 }

@@ -29,6 +29,7 @@ pub(crate) mod contact;
 pub mod contacts;
 pub mod correlated;
 pub mod cyclon;
+mod decorator;
 mod descriptor;
 pub mod fixed;
 pub mod framework;

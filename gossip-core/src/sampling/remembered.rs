@@ -27,17 +27,16 @@
 //! The sampler must be one that asks a contact even if its view is full, as those here do.
 
 use core::fmt;
-use core::ops::Deref;
 
 use alloc::vec::Vec;
 
-use crate::context::Tap;
 use crate::error::ParameterError;
 use crate::peers::{Peers, Profiles};
-use crate::protocol::{Context, Layer, Protocol, Receipt, Refusal};
+use crate::protocol::{Context, Layer, Protocol};
 use crate::random::Random;
+use crate::sampling::decorator::{decorates, hands_on};
 use crate::sampling::min_wise::MinWise;
-use crate::time::{Round, Time};
+use crate::time::Round;
 
 /// Parameters of [`Remembering`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -111,28 +110,9 @@ impl<S: Protocol, const R: usize> Remembering<S, R> {
         Ok(Self { inner, config, memory: None, contact: None, next: pause.into(), pause })
     }
 
-    /// The sampler, to prepare it.
-    pub const fn inner_mut(&mut self) -> &mut S {
-        &mut self.inner
-    }
-
     /// What is remembered, with repetitions.
     pub fn remembered(&self) -> impl Iterator<Item = S::Id> {
         self.memory.iter().flat_map(MinWise::ids)
-    }
-
-    /// Lets the sampler act, and passes its events on.
-    fn with<C: Context<Self>, T>(
-        &mut self,
-        cx: &mut C,
-        act: impl FnOnce(&mut S, &mut Tap<'_, Self, C, S::Event>) -> T,
-    ) -> T {
-        let mut heard = Vec::new();
-        let result = act(&mut self.inner, &mut Tap::new(cx, &mut heard));
-        for event in heard {
-            cx.emit(event);
-        }
-        result
     }
 
     fn see(&mut self, peer: S::Id, random: &mut Random) {
@@ -164,24 +144,9 @@ impl<S: Protocol, const R: usize> Remembering<S, R> {
     }
 }
 
-impl<S, const R: usize> Protocol for Remembering<S, R>
-where
-    S: Protocol,
-{
-    type Id = S::Id;
-    type Message = S::Message;
-    type Event = S::Event;
-    type Command = S::Command;
+decorates!(Remembering<S, const R: usize>);
 
-    fn wake_at(&self) -> Time {
-        self.inner.wake_at()
-    }
-
-    fn version(&self) -> u64 {
-        self.inner.version()
-    }
-}
-
+/// Whom the sampler forgets as unreachable is remembered: it may be behind a partition.
 impl<S, const R: usize, D: ?Sized> Layer<D> for Remembering<S, R>
 where
     S: Layer<D> + Peers<Id = <S as Protocol>::Id>,
@@ -201,55 +166,12 @@ where
         });
     }
 
-    fn on_message(
-        &mut self,
-        below: &D,
-        from: <S as Protocol>::Id,
-        message: Self::Message,
-        cx: &mut impl Context<Self>,
-    ) {
-        self.with(cx, |inner, cx| inner.on_message(below, from, message, cx));
-    }
-
-    fn on_wake(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_wake(below, cx));
-    }
-
-    fn on_change(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_change(below, cx));
-    }
-
-    /// The sampler forgets the peer. It is not forgotten here: it may be behind a partition.
-    fn on_unreachable(
-        &mut self,
-        below: &D,
-        peer: <S as Protocol>::Id,
-        cx: &mut impl Context<Self>,
-    ) {
-        self.with(cx, |inner, cx| inner.on_unreachable(below, peer, cx));
-    }
-
     fn on_contact(&mut self, below: &D, peer: <S as Protocol>::Id, cx: &mut impl Context<Self>) {
         self.contact = Some(peer);
         self.with(cx, |inner, cx| inner.on_contact(below, peer, cx));
     }
 
-    fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_leave(below, cx));
-    }
-
-    fn on_command(
-        &mut self,
-        below: &D,
-        command: Self::Command,
-        cx: &mut impl Context<Self>,
-    ) -> Result<Receipt, Refusal> {
-        self.with(cx, |inner, cx| inner.on_command(below, command, cx))
-    }
-
-    fn on_spare(&mut self, below: &D, to: <S as Protocol>::Id, cx: &mut impl Context<Self>) {
-        self.with(cx, |inner, cx| inner.on_spare(below, to, cx));
-    }
+    hands_on!(S, D);
 }
 
 impl<S: Protocol + Peers, const R: usize> Peers for Remembering<S, R> {
@@ -273,22 +195,6 @@ impl<S: Protocol + Peers, const R: usize> Peers for Remembering<S, R> {
 
     fn degree(&self) -> usize {
         self.inner.degree()
-    }
-}
-
-impl<S: Protocol + Profiles, const R: usize> Profiles for Remembering<S, R> {
-    type Profile = S::Profile;
-
-    fn for_each_profile(&self, visit: impl FnMut(Self::Id, &Self::Profile)) {
-        self.inner.for_each_profile(visit);
-    }
-}
-
-impl<S: Protocol, const R: usize> Deref for Remembering<S, R> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
-        &self.inner
     }
 }
 
