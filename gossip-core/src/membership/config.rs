@@ -49,6 +49,14 @@ pub struct Config {
     pub gossip: usize,
     /// Whether room left in datagrams, its own and other layers', carries more updates.
     pub spare: bool,
+    /// The share of all members that one member may accuse at a time without anybody confirming it,
+    /// from 0 to 1, which is no limit; four in any case. Who accuses more is more likely to be ill
+    /// itself: the rest of its accusations is ignored.
+    pub accusations: f64,
+    /// Periods in which the penalty halves that each death of a member adds to; who dies four times
+    /// in a row is not taken back before it has decayed, which takes two half-lives at most. 0:
+    /// never mind.
+    pub damping: u16,
     /// Members known at most, dead and left ones included: 1 to 10^6.
     pub members: usize,
     /// Dead and left ones known at most; those gone for longest are forgotten first.
@@ -87,6 +95,9 @@ pub struct Lifeguard {
     pub buddy: bool,
 }
 
+/// Members that one may accuse in any case: among a few, all the others may be dead. Our choice.
+const ACCUSATIONS: usize = 4;
+
 impl Lifeguard {
     /// All components, as in the paper.
     pub const ALL: Self = Self { health: 8, nacks: true, confirmations: 3, beta: 6.0, buddy: true };
@@ -111,6 +122,8 @@ impl Default for Config {
             recontact: 64,
             gossip: 0,
             spare: true,
+            accusations: 0.25,
+            damping: 60,
             members: 16_384,
             remembered: 1_024,
             incarnation: 0,
@@ -128,6 +141,8 @@ impl Config {
             suspicion: Suspicion::Natural(3.0),
             lifeguard: Lifeguard::OFF,
             spare: false,
+            accusations: 1.0,
+            damping: 0,
             ..Self::default()
         }
     }
@@ -165,6 +180,8 @@ impl Config {
         error("beta", beta, "times the minimum", "1 to 100")
             .unless((1.0..=100.0).contains(&beta))?;
         error("gossip", self.gossip as f64, "members", "at most 64").unless(self.gossip <= 64)?;
+        error("accusations", self.accusations, "of the members", "0 to 1")
+            .unless((0.0..=1.0).contains(&self.accusations))?;
         error("members", self.members as f64, "members", "1 to 10^6")
             .unless((1..=1_000_000).contains(&self.members))
     }
@@ -172,6 +189,11 @@ impl Config {
     /// How often an update is told among `n` members, this node included.
     pub(super) fn limit(&self, n: usize) -> u8 {
         (f64::from(self.lambda) * libm::ceil(libm::log(n as f64 + 1.0))).min(255.0) as u8
+    }
+
+    /// How many one member may accuse among `n` members without being confirmed.
+    pub(super) fn budget(&self, n: usize) -> usize {
+        ((self.accusations * n as f64) as usize).max(ACCUSATIONS)
     }
 
     /// How long a suspicion lasts among `n` members, this node included; `None`: not at all.

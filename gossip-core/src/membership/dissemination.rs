@@ -57,6 +57,12 @@ impl Queue {
         self.places += 1;
     }
 
+    /// Bytes of memory held.
+    pub(super) fn bytes(&self) -> usize {
+        let places: usize = self.lines.iter().map(VecDeque::capacity).sum();
+        places * size_of::<(u32, u32)>() + self.lines.capacity() * size_of::<VecDeque<(u32, u32)>>()
+    }
+
     /// Takes the subject that was told least among those whose ticket `holds`.
     pub(super) fn take(&mut self, holds: impl Fn(u32, u32) -> bool) -> Option<Waiting> {
         for (told, line) in self.lines.iter_mut().enumerate() {
@@ -65,6 +71,10 @@ impl Queue {
                 if holds(slot, ticket) {
                     return Some(Waiting { slot, ticket, told: told as u8 });
                 }
+            }
+            if line.capacity() > SLACK {
+                // A burst of news is over: its memory is given back.
+                *line = VecDeque::new();
             }
         }
         None

@@ -10,6 +10,7 @@ use core::ops::Bound;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
+use super::flaps::Flaps;
 use super::state::{Standing, State};
 use crate::id::{PeerId, digest};
 use crate::random::{Random, mix};
@@ -28,9 +29,13 @@ pub(super) struct Member<I, T> {
     pub(super) ticket: u32,
     /// When it became a member last.
     pub(super) since: u64,
+    pub(super) flaps: Flaps,
 }
 
 const NOWHERE: u32 = u32::MAX;
+
+/// Bytes of the index per entry beside the entry: shares of pointers and counts.
+const INDEX: usize = 8;
 
 /// All members. Each has a slot, which it keeps for as long as it is known.
 #[derive(Clone, Debug)]
@@ -91,6 +96,13 @@ impl<I: PeerId, T> Members<I, T> {
         self.index.len()
     }
 
+    /// Bytes of memory held; nodes of the index are taken to be half full.
+    pub(super) fn bytes(&self) -> usize {
+        let index = self.index.len() * (2 * size_of::<(I, u32)>() + INDEX);
+        let places = self.free.capacity() + self.order.capacity() + self.gone.capacity();
+        self.slots.capacity() * size_of::<Member<I, T>>() + places * size_of::<u32>() + index
+    }
+
     /// A digest of those who count as members and of their profiles, in no order.
     pub(super) const fn digest(&self) -> u64 {
         self.digest
@@ -120,7 +132,8 @@ impl<I: PeerId, T> Members<I, T> {
         if self.known() >= most && !self.forget() {
             return None;
         }
-        let member = Member { peer, standing, profile, told, place: NOWHERE, ticket: 0, since };
+        let (place, ticket, flaps) = (NOWHERE, 0, Flaps::default());
+        let member = Member { peer, standing, profile, told, place, ticket, since, flaps };
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(slot as usize) {
             Some(place) => *place = member,
@@ -329,7 +342,7 @@ mod tests {
     fn a_member_takes_less_than_200_bytes() {
         use core::net::SocketAddr;
         let member = size_of::<Member<SocketAddr, ()>>();
-        let index = 2 * size_of::<(SocketAddr, u32)>() + 8;
+        let index = 2 * size_of::<(SocketAddr, u32)>() + INDEX;
         let order = 2 * size_of::<u32>();
         assert!(member + index + order <= 200, "{member} + {index} + {order}");
     }

@@ -7,17 +7,26 @@ use arrayvec::ArrayVec;
 use super::dissemination::Waiting;
 use super::event::{Event, Why};
 use super::members::Members;
-use super::message::{Claim, Update};
+use super::message::{Claim, Message, Update};
 use super::own::{LEAP, Own};
 use super::state::{Standing, State};
 use super::swim::{News, Rumor, Swim};
+use super::twins::Verdict;
 use crate::id::PeerId;
 use crate::peers::Profile;
 use crate::protocol::Context;
+use crate::time::Round;
 use crate::wire::{Bounded, Wire};
 
 /// The place of this node itself among the subjects of news.
 const OWN: u32 = u32::MAX;
+
+/// Bytes of a message beside the news: tag, length, number, count.
+const HEAD: usize = 12;
+
+/// Bytes that news may take in any case, if the datagram is full of other layers' frames: a probe
+/// goes into another one then. Our choice.
+const LEAST: usize = 128;
 
 /// Whether `ticket` is the one the subject at `slot` holds.
 fn holds<I: PeerId, T>(members: &Members<I, T>, own: &Own<T>, slot: u32, ticket: u32) -> bool {
@@ -39,19 +48,19 @@ impl<I: PeerId> Rumor<I> {
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// Takes `news` from `from` in: all of it if the message answers a question of this node or
     /// comes from a member, only what the sender says of itself and of this node if it is presumed
-    /// dead, nothing if it is a stranger. Returns whether this node had to contradict.
+    /// dead, nothing if it is a stranger. Whom it was wrong about is noted as stale.
     pub(super) fn hear(
         &mut self,
         from: I,
         news: News<I, T, U>,
         solicited: bool,
         cx: &mut impl Context<Self>,
-    ) -> bool {
+    ) {
         self.stale.clear();
         if self.members.find(from).is_none() && !solicited {
             cx.count("message from a stranger");
             self.greeting = Some(from);
-            return false;
+            return;
         }
         self.heard(cx);
         let (said_of_itself, others): (ArrayVec<_, U>, ArrayVec<_, U>) =
@@ -60,34 +69,63 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             self.take(from, update, cx);
         }
         let believed = solicited || self.is_member(from);
-        let mut refuted = false;
         for update in others {
             if update.peer == cx.me() {
-                refuted |= self.defend(&update, cx);
+                self.defend(&update, cx);
             } else if believed {
                 self.take(from, update, cx);
             } else {
                 cx.count("news from the dead");
             }
         }
-        refuted
     }
 
-    /// Something is said of this node itself. Returns whether it contradicts.
-    pub(super) fn defend(&mut self, update: &Update<I, T>, cx: &mut impl Context<Self>) -> bool {
+    /// The message being read is wrong about `peer`: its sender is to be told.
+    fn note(&mut self, peer: I) {
+        if !self.stale.is_full() && !self.stale.contains(&peer) {
+            self.stale.push(peer);
+        }
+    }
+
+    /// Tells `to` what contradicts its message, if anything does.
+    pub(super) fn object(&mut self, to: I, cx: &mut impl Context<Self>) {
+        let stale = core::mem::take(&mut self.stale);
+        if !stale.is_empty() {
+            let mut news = Bounded::new();
+            news.fill(stale.iter().filter_map(|&peer| self.record(peer, cx.me())));
+            cx.send(to, Message::News(news));
+        }
+    }
+
+    /// Something is said of this node itself: if it is not so, this node contradicts.
+    pub(super) fn defend(&mut self, update: &Update<I, T>, cx: &mut impl Context<Self>) {
         let (mine, claim) = (self.own.standing(), update.standing());
-        let newer = match update.claim {
-            Claim::Alive(version, _) => (claim.incarnation, version) > self.own_told(),
+        // Somebody says alive what this node did not say: its former life, or one of its name.
+        let foreign = match &update.claim {
+            Claim::Alive(version, profile) => {
+                let told = (claim.incarnation, *version);
+                let other = self.own.profile.as_ref() != Some(profile);
+                told > self.own_told() || told == self.own_told() && other
+            }
             _ => false,
         };
-        if claim <= mine && !(newer && claim.incarnation >= mine.incarnation) {
-            return false;
+        if !foreign && claim <= mine {
+            if mine.contradicts(claim) {
+                self.note(update.peer);
+            }
+            return;
         }
         if claim.incarnation.saturating_sub(mine.incarnation) > LEAP
             || claim.incarnation == u32::MAX
         {
-            cx.count("incarnation leaps");
-            return false;
+            return cx.count("incarnation leaps");
+        }
+        if foreign {
+            match self.twins.contested(cx.round()) {
+                Verdict::Contradict => {}
+                Verdict::Report => cx.emit(Event::Duplicate),
+                Verdict::Wait => return cx.count("another of this name"),
+            }
         }
         self.own.incarnation = claim.incarnation + 1;
         self.own.version = 0;
@@ -96,11 +134,11 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         }
         self.stats.refuted += 1;
         self.announce();
+        self.note(update.peer);
         cx.emit(Event::Refuted(self.own.incarnation));
         if let Some(incarnation) = self.own.reserve() {
             cx.emit(Event::Reserve(incarnation));
         }
-        true
     }
 
     const fn own_told(&self) -> (u32, u32) {
@@ -126,16 +164,42 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let held = self.members.at(slot).standing;
         if claim == held && claim.state == State::Suspected {
             self.judge(slot, claim, Why::Heard(from), accuser, cx);
-        } else if claim < held && claim.state.is_member() && !held.state.is_member() {
-            // The sender believes in somebody who is gone: it is told so.
-            let _ = self.stale.try_push(update.peer);
-        } else {
-            let doubt = self.config.suspicion != super::Suspicion::None;
-            let after = held.heard(claim, doubt);
-            if after > held {
-                self.judge(slot, after, Why::Heard(from), accuser, cx);
+            return;
+        }
+        let doubt = self.config.suspicion != super::Suspicion::None;
+        let after = held.heard(claim, doubt);
+        if held.contradicts(claim) {
+            self.note(update.peer);
+        } else if after > held {
+            match self.objection(slot, after, accuser, cx.round()) {
+                Some(cause) => cx.count(cause),
+                None => self.judge(slot, after, Why::Heard(from), accuser, cx),
             }
         }
+    }
+
+    /// Why the member at `slot` shall not stand `to`, though that overrides what is held.
+    fn objection(
+        &mut self,
+        slot: u32,
+        to: Standing,
+        accuser: I,
+        now: Round,
+    ) -> Option<&'static str> {
+        let half_life = self.config.damping;
+        let member = self.members.at_mut(slot);
+        let back = member.standing.state == State::Dead && to.state.is_member();
+        if back && !member.flaps.may_return(half_life, now) {
+            return Some("flapping member kept out");
+        }
+        let accused = to.state == State::Suspected && self.accuses_too_many(accuser);
+        accused.then_some("accusation beyond the budget")
+    }
+
+    /// Whether `accuser` has accused so many whom nobody else accuses that it is more likely to be
+    /// ill itself.
+    pub(super) fn accuses_too_many(&self, accuser: I) -> bool {
+        self.suspicions.unconfirmed(accuser) >= self.config.budget(self.size())
     }
 
     /// A member tells its profile.
@@ -207,6 +271,10 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             _ => drop(self.suspicions.close(slot)),
         }
         if held.state.is_member() && !to.state.is_member() {
+            if to.state == State::Dead {
+                let half_life = self.config.damping;
+                self.members.at_mut(slot).flaps.died(half_life, cx.round());
+            }
             self.members.bury(slot);
             if self.members.buried() > self.config.remembered {
                 self.spread(slot);
@@ -272,46 +340,42 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         Some((one, update))
     }
 
-    /// What rides on a message: what is held of `first`, then news, those told least first.
-    pub(super) fn news(&mut self, first: &[I], me: I) -> News<I, T, U> {
+    /// What rides on a message to `to`: what is held of `first`, then news, those told least
+    /// first, within this layer's share of the datagram.
+    pub(super) fn news(&mut self, to: I, first: &[I], cx: &impl Context<Self>) -> News<I, T, U> {
+        self.news_within(first, cx.room(to).max(LEAST), cx.me())
+    }
+
+    /// The same, within `room` bytes, those of the message's head included.
+    pub(super) fn news_within(&mut self, first: &[I], room: usize, me: I) -> News<I, T, U> {
         let most = self.config.updates.unwrap_or(U);
         let mut news = Bounded::new();
         news.fill(first.iter().take(most).filter_map(|&peer| self.record(peer, me)));
+        let used: usize = news.iter().map(Wire::encoded_len).sum();
+        let mut left = room.saturating_sub(HEAD + used);
         let mut taken = ArrayVec::<Waiting, U>::new();
         while news.len() < most && !taken.is_full() {
             let Some((one, update)) = self.next_news(me) else { break };
             if !first.contains(&update.peer) {
+                let len = update.encoded_len();
+                if len > left {
+                    self.queue.put_back(one);
+                    break;
+                }
+                left -= len;
                 news.fill([update]);
             }
             taken.push(one);
         }
         self.have_told(taken);
         for rumor in self.rumors.iter_mut().filter(|rumor| !rumor.passed_on) {
-            if news.len() < most {
-                news.fill([rumor.update()]);
+            let update = rumor.update();
+            if news.len() < most && update.encoded_len() <= left {
+                left -= update.encoded_len();
+                news.fill([update]);
                 rumor.passed_on = true;
             }
         }
-        news
-    }
-
-    /// News that fit into `room` bytes, their length and the message's tag included.
-    pub(super) fn news_within(&mut self, room: usize, me: I) -> News<I, T, U> {
-        let mut news = Bounded::new();
-        let mut left = room.saturating_sub(2);
-        let mut taken = ArrayVec::<Waiting, U>::new();
-        while !news.is_full() {
-            let Some((one, update)) = self.next_news(me) else { break };
-            let len = update.encoded_len();
-            if len > left {
-                self.queue.put_back(one);
-                break;
-            }
-            left -= len;
-            news.fill([update]);
-            taken.push(one);
-        }
-        self.have_told(taken);
         news
     }
 

@@ -40,22 +40,28 @@
 mod config;
 mod dissemination;
 mod event;
+mod farewell;
+mod flaps;
 mod health;
 mod members;
 mod merge;
 mod message;
 mod own;
 mod probe;
+mod probing;
 mod snapshot;
 mod state;
+mod store;
 mod suspicion;
 pub mod swim;
 mod sync;
+mod twins;
 
 pub use config::{Config, Lifeguard, Suspicion};
 pub use event::{Event, Why};
 pub use message::{Claim, Command, Message, Page, Request, Update};
 pub use snapshot::{Entry, Snapshot};
 pub use state::{Standing, State};
+pub use store::Store;
 pub use suspicion::suspicion_timeout;
 pub use swim::{Stats, Swim};

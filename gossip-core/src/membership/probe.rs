@@ -111,6 +111,11 @@ impl<I: Copy + Eq> Relays<I> {
         room
     }
 
+    /// Bytes of memory held.
+    pub(super) const fn bytes(&self) -> usize {
+        self.open.capacity() * size_of::<Relay<I>>()
+    }
+
     fn plan(&mut self) {
         let due = self.open.iter().map(|relay| relay.nack.min(relay.until));
         self.earliest = due.min().unwrap_or(Time::NEVER);

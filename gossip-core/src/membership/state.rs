@@ -62,6 +62,23 @@ impl Standing {
         Self { incarnation, state }
     }
 
+    /// Whether `claim` is out of date in a way that its sender should be told of: it takes somebody
+    /// for a member who is not, or the other way round, or accuses who has refuted.
+    ///
+    /// ```
+    /// use gossip_core::membership::{Standing, State::*};
+    ///
+    /// let alive = Standing::new(4, Alive);
+    /// assert!(alive.contradicts(Standing::new(3, Suspected)));
+    /// assert!(!alive.contradicts(Standing::new(3, Alive)), "it will hear");
+    /// assert!(!alive.contradicts(Standing::new(4, Suspected)), "that is news");
+    /// assert!(Standing::new(4, Dead).contradicts(alive));
+    /// ```
+    pub fn contradicts(self, claim: Self) -> bool {
+        let refuted = self.state == State::Alive && claim.state != State::Alive;
+        self > claim && (refuted || self.state.is_member() != claim.state.is_member())
+    }
+
     /// What is held after `claim` was heard. With `doubt`, a death must have been suspected first.
     ///
     /// ```

@@ -127,6 +127,16 @@ impl<I: Copy + Eq> Suspicions<I> {
         confirmed
     }
 
+    /// How many `by` suspects whom nobody else does.
+    pub(super) fn unconfirmed(&self, by: I) -> usize {
+        self.open.iter().filter(|one| one.accusers.as_slice() == [by]).count()
+    }
+
+    /// Bytes of memory held.
+    pub(super) const fn bytes(&self) -> usize {
+        self.open.capacity() * size_of::<Suspicion<I>>()
+    }
+
     /// Who accused the member at `slot` last.
     pub(super) fn accuser(&self, slot: u32) -> Option<I> {
         let at = self.find(slot).ok()?;

@@ -17,6 +17,7 @@
 //! health:       +1 for failed probes, missed nacks, refutations; -1 for acks; period and timeout
 //!               are multiplied by health + 1                                       (Lifeguard)
 //! now and then: full-state sync with a random member; ping to one presumed dead
+//! a claim that is out of date: answered with what overrides it
 //! ```
 //!
 //! # What holds
@@ -33,8 +34,9 @@
 //! die. Frames that answer nothing, and news from strangers, are ignored and counted.
 //!
 //! Known limits: a request for the full state takes about 20 bytes, and draws up to 16 frames in
-//! answer, to whatever address it names; nodes are told apart by their identifiers alone, so two
-//! that bear the same one refute each other for ever.
+//! answer, to whatever address it names; nodes are told apart by their identifiers alone. Of two
+//! that bear the same one, the others keep one member, alive, with the profile told last; both
+//! owners hear [`Event::Duplicate`], and the two contradict each other at a decaying rate.
 //!
 //! # Deviations from the paper
 //!
@@ -45,10 +47,12 @@
 //! - One queue of news instead of two, for the living and for the dead.
 //! - A node that wants in asks its contact for the full state. The paper's nodes multicast.
 //! - Lifeguard's probe is judged at the driver's round, so periods stretch by whole rounds.
+//! - A member that accuses more than a share of all, unconfirmed, is not heeded for the others: it
+//!   is more likely to be ill than they are ([`Config::accusations`]).
+//! - A member that died too often of late is not taken back for a while ([`Config::damping`]).
+//! - News take no more of a datagram than this layer's share of it, so other layers never starve.
 //! - A node whose own clock leapt by two periods or more drops its probe and grants its suspects
 //!   the time it slept, since it heard nobody refute.
-
-use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
@@ -58,12 +62,13 @@ use super::event::{Event, Why};
 use super::health::Health;
 use super::members::Members;
 use super::message::{Command, Message, Update};
-use super::own::{Leaving, Own};
+use super::own::Own;
 use super::probe::{Probe, Relays};
 use super::snapshot::{Entry, Snapshot};
 use super::state::{Standing, State};
 use super::suspicion::Suspicions;
 use super::sync::{Pace, Sync};
+use super::twins::Twins;
 use crate::error::ParameterError;
 use crate::id::PeerId;
 use crate::peers::{Describe, Peers, Profile, Profiles};
@@ -78,7 +83,10 @@ pub(super) const CONTACTS: usize = 8;
 
 /// Failed probes in a row, with nothing heard meanwhile, after which a node tells its owner that it
 /// may be cut off. Our choice.
-const SILENCE: u8 = 4;
+pub(super) const SILENCE: u8 = 4;
+
+/// Errors of a message that are answered with what contradicts them. Our choice.
+pub(super) const STALE: usize = 2;
 
 /// Updates in a message.
 pub(super) type News<I, T, const U: usize> = Bounded<Update<I, T>, U>;
@@ -122,10 +130,10 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) members: Members<I, T>,
     pub(super) queue: Queue,
     pub(super) rumors: ArrayVec<Rumor<I>, RUMORS>,
-    probe: Option<Probe<I>>,
+    pub(super) probe: Option<Probe<I>>,
     /// Rounds until the next probe: 0 when well.
-    rest: u8,
-    relays: Relays<I>,
+    pub(super) rest: u8,
+    pub(super) relays: Relays<I>,
     pub(super) suspicions: Suspicions<I>,
     pub(super) health: Health,
     pub(super) contacts: ArrayVec<Contact<I>, CONTACTS>,
@@ -136,12 +144,13 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) recontacts: Pace,
     /// The member presumed dead that was pinged last, and the number.
     pub(super) recalled: Option<(I, u32)>,
-    /// Whom the message being read was wrong about.
-    pub(super) stale: ArrayVec<I, 1>,
+    /// Whom the message being read was wrong about, this node itself included.
+    pub(super) stale: ArrayVec<I, STALE>,
+    pub(super) twins: Twins,
     /// The latest call, to tell when this node slept.
     last: Option<Time>,
     /// Failed probes in a row without a word from anybody.
-    silence: u8,
+    pub(super) silence: u8,
     pub(super) changes: u64,
     pub(super) stats: Stats,
 }
@@ -184,6 +193,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             recontacts: Pace::new(),
             recalled: None,
             stale: ArrayVec::new(),
+            twins: Twins::new(),
             last: None,
             silence: 0,
             changes: 0,
@@ -237,6 +247,12 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         self.own.leaving.is_some()
     }
 
+    /// Bytes of memory that its tables hold. What profiles allocate is not in it.
+    pub fn bytes(&self) -> usize {
+        let open = self.suspicions.bytes() + self.relays.bytes();
+        size_of::<Self>() + self.members.bytes() + self.queue.bytes() + open
+    }
+
     /// What it has done since it started.
     pub const fn stats(&self) -> Stats {
         self.stats
@@ -277,174 +293,6 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         }
     }
 
-    /// The period's end: who has not answered is suspected.
-    fn conclude(&mut self, cx: &mut impl Context<Self>) {
-        let Some(probe) = self.probe.take().filter(|probe| !probe.answered) else { return };
-        self.stats.failed += 1;
-        self.health.worse();
-        if self.config.lifeguard.nacks && probe.misses_nacks() {
-            self.health.worse();
-        }
-        self.silence = self.silence.saturating_add(1);
-        if self.silence == SILENCE {
-            cx.emit(Event::Isolated(true));
-        }
-        if let Some(slot) = self.members.find(probe.target) {
-            let held = self.members.at(slot).standing;
-            let suspected = Standing::new(held.incarnation, self.verdict());
-            let me = cx.me();
-            self.judge(slot, suspected, Why::NoAnswer, me, cx);
-        }
-    }
-
-    /// What becomes of who does not answer.
-    const fn verdict(&self) -> State {
-        match self.config.suspicion {
-            super::Suspicion::None => State::Dead,
-            _ => State::Suspected,
-        }
-    }
-
-    /// The period's beginning: asks the next member.
-    fn ask(&mut self, cx: &mut impl Context<Self>) {
-        let Some(slot) = self.members.turn(cx.rng()) else { return };
-        let (me, target) = (cx.me(), self.members.at(slot).peer);
-        let patience = self.config.timeout * (u32::from(self.health.score()) + 1);
-        let number = cx.rng().next_u64() as u32;
-        self.probe = Some(Probe::new(target, number, cx.now() + patience));
-        self.rest = self.health.score();
-        self.stats.probes += 1;
-        let first = self.first_words(slot, me);
-        cx.send(target, Message::Ping(number, self.news(&first, me)));
-    }
-
-    /// What a ping to the member at `slot` must say: that this node leaves, and, to a suspect, that
-    /// it is suspected (Lifeguard's buddy).
-    fn first_words(&self, slot: u32, me: I) -> ArrayVec<I, 2> {
-        let member = self.members.at(slot);
-        let suspected = self.config.lifeguard.buddy && member.standing.state != State::Alive;
-        let leaving = self.own.leaving.is_some();
-        let accused = suspected.then_some(member.peer);
-        accused.into_iter().chain(leaving.then_some(me)).collect()
-    }
-
-    /// No answer within the timeout: asks others to ask.
-    fn ask_helpers(&mut self, cx: &mut impl Context<Self>) {
-        let Some(probe) = &mut self.probe else { return };
-        probe.indirect = Time::NEVER;
-        let (target, number, me) = (probe.target, probe.number, cx.me());
-        let helpers = self.members.choose(self.config.helpers, target, cx.rng());
-        self.stats.indirect += u64::from(!helpers.is_empty());
-        let first: Vec<I> = match self.members.find(target) {
-            Some(slot) => self.first_words(slot, me).into_iter().collect(),
-            None => Vec::new(),
-        };
-        for helper in helpers {
-            if let Some(probe) = &mut self.probe {
-                probe.asked(helper);
-            }
-            let news = self.news(&first, me);
-            cx.send(helper, Message::PingReq(number, target, news));
-        }
-    }
-
-    /// Beside probes: news to some more members, if that is wanted and there is any.
-    fn tell_more(&mut self, cx: &mut impl Context<Self>) {
-        if self.queue.is_empty() {
-            return;
-        }
-        let me = cx.me();
-        for peer in self.members.choose(self.config.gossip, me, cx.rng()) {
-            let news = self.news(&[], me);
-            if !news.is_empty() {
-                cx.send(peer, Message::News(news));
-            }
-        }
-    }
-
-    fn on_ping(&mut self, from: I, number: u32, news: News<I, T, U>, cx: &mut impl Context<Self>) {
-        let refuted = self.hear(from, news, false, cx);
-        let me = cx.me();
-        let mut first = ArrayVec::<I, 3>::new();
-        if refuted || !self.is_member(from) {
-            first.push(me);
-        }
-        first.extend(self.believed_wrongly(from));
-        first.extend(self.stale.take());
-        cx.send(from, Message::Ack(number, self.news(&first, me)));
-    }
-
-    /// `from`, if it is to be told what is held of it.
-    fn believed_wrongly(&self, from: I) -> Option<I> {
-        let told = match self.standing(from)?.state {
-            State::Alive => false,
-            State::Suspected => self.config.lifeguard.buddy,
-            State::Dead | State::Left => true,
-        };
-        told.then_some(from)
-    }
-
-    fn on_ping_req(
-        &mut self,
-        from: I,
-        number: u32,
-        target: I,
-        news: News<I, T, U>,
-        cx: &mut impl Context<Self>,
-    ) {
-        if !self.is_member(from) {
-            return cx.count("ping-req from a stranger");
-        }
-        let me = cx.me();
-        if target == me {
-            return self.on_ping(from, number, news, cx);
-        }
-        self.hear(from, news, false, cx);
-        let Some(slot) = self.members.find(target) else {
-            return cx.send(from, Message::Nack(number));
-        };
-        let (mine, timeout) = (cx.rng().next_u64() as u32, self.config.timeout);
-        // Lifeguard: at 80 % of the timeout. Answers are late by at most a sick node's period.
-        let nack = self.config.lifeguard.nacks.then_some(timeout * 4 / 5);
-        let terms = (cx.now(), nack, self.config.period * KEPT);
-        if !self.relays.open((from, number), (target, mine), terms) {
-            return cx.count("too many questions passed on");
-        }
-        let first = self.first_words(slot, me);
-        cx.send(target, Message::Ping(mine, self.news(&first, me)));
-    }
-
-    fn on_ack(&mut self, from: I, number: u32, news: News<I, T, U>, cx: &mut impl Context<Self>) {
-        if self.probe.as_ref().is_some_and(|probe| probe.expects(from, number)) {
-            self.answered(from);
-            self.hear(from, news, true, cx);
-        } else if self.recalled.take_if(|recalled| *recalled == (from, number)).is_some() {
-            self.hear(from, news, true, cx);
-        } else if let Some(relay) = self.relays.answered(from, number) {
-            self.hear(from, news, true, cx);
-            let me = cx.me();
-            let first = self.members.find(from).filter(|_| self.config.lifeguard.buddy);
-            let first: ArrayVec<I, 1> = first.map(|_| from).into_iter().collect();
-            cx.send(relay.asker, Message::Ack(relay.theirs, self.news(&first, me)));
-        } else {
-            cx.count("answer to no question");
-        }
-    }
-
-    /// The probe is answered, by its target or by helper `from`.
-    fn answered(&mut self, from: I) {
-        let Some(probe) = &mut self.probe else { return };
-        let first = !core::mem::replace(&mut probe.answered, true);
-        probe.indirect = Time::NEVER;
-        let direct = from == probe.target;
-        if first {
-            self.health.better();
-        }
-        if let Some(leaving) = self.own.leaving.as_mut().filter(|_| first && direct) {
-            leaving.acknowledged = leaving.acknowledged.saturating_add(1);
-        }
-    }
-
     /// Somebody is there.
     pub(super) fn heard(&mut self, cx: &mut impl Context<Self>) {
         if self.is_isolated() {
@@ -459,39 +307,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         self.syncs.hurry(round);
         self.recontacts.hurry(round);
     }
-
-    /// Once a round while this node leaves.
-    fn linger(&mut self, cx: &mut impl Context<Self>) {
-        let alone = self.members.live() == 0;
-        let Some(leaving) = &mut self.own.leaving else { return };
-        leaving.patience = leaving.patience.saturating_sub(1);
-        let done = leaving.acknowledged >= leaving.wanted || leaving.patience == 0 || alone;
-        if done && !leaving.told {
-            leaving.told = true;
-            cx.emit(Event::Gone(leaving.acknowledged));
-        }
-    }
-
-    /// From now on this node has left, and waits for `wanted` members to know.
-    fn leave(&mut self, wanted: u8) {
-        if self.own.leaving.is_none() {
-            let patience = LINGER + 3 * u16::from(wanted);
-            let leaving = Leaving { wanted, acknowledged: 0, patience, told: false };
-            self.own.leaving = Some(leaving);
-            self.announce();
-        }
-    }
 }
-
-/// Periods for which a late answer is passed on: a sick node waits for up to S + 1 = 9.
-const KEPT: u32 = 9;
-
-/// Rounds after which a node that leaves waits no longer, plus three for each acknowledgement it
-/// wants. Our choice.
-const LINGER: u16 = 10;
-
-/// Members told at once by a node that leaves without waiting. Our choice.
-const FAREWELLS: usize = 16;
 
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Protocol for Swim<I, T, U> {
     type Id = I;
@@ -549,15 +365,11 @@ where
                 self.on_ping_req(from, number, target, news, cx);
             }
             Message::Ack(number, news) => self.on_ack(from, number, news, cx),
-            Message::Nack(number) => {
-                let probe = self.probe.as_mut();
-                if probe.is_some_and(|probe| probe.nack(from, number)) {
-                    self.heard(cx);
-                } else {
-                    cx.count("answer to no question");
-                }
+            Message::Nack(number) => self.on_nack(from, number, cx),
+            Message::News(news) => {
+                self.hear(from, news, false, cx);
+                self.object(from, cx);
             }
-            Message::News(news) => drop(self.hear(from, news, false, cx)),
             Message::Sync(request) => self.on_sync(from, request, cx),
             Message::State(number, page, news) => self.on_state(from, (number, page), news, cx),
         }
@@ -598,11 +410,7 @@ where
     fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.enter(below, cx);
         self.leave(0);
-        let me = cx.me();
-        for peer in self.members.choose(FAREWELLS, me, cx.rng()) {
-            let news = self.news(&[me], me);
-            cx.send(peer, Message::News(news));
-        }
+        self.tell_farewell(cx);
     }
 
     fn on_command(
@@ -618,7 +426,7 @@ where
 
     fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
         if self.config.spare && !self.queue.is_empty() && self.is_member(to) {
-            let news = self.news_within(cx.room(to), cx.me());
+            let news = self.news_within(&[], cx.room(to), cx.me());
             if !news.is_empty() {
                 cx.send(to, Message::News(news));
             }

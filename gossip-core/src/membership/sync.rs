@@ -6,8 +6,6 @@
 
 use alloc::vec::Vec;
 
-use arrayvec::ArrayVec;
-
 use super::members::print;
 use super::message::{Claim, Message, Page, Request, Update};
 use super::state::State;
@@ -187,6 +185,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let asked = self.sync.filter(|sync| (sync.with, sync.number) == (from, number));
         let Some(mut sync) = asked else { return cx.count("answer to no question") };
         self.hear(from, news, true, cx);
+        self.object(from, cx);
         match page {
             Page::Inner => {}
             Page::Until(after) if Some(after) > sync.after && sync.left > 0 => {
@@ -209,10 +208,10 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             return;
         }
         let Some(slot) = self.members.some_dead(cx.rng()) else { return };
-        let (peer, me) = (self.members.at(slot).peer, cx.me());
+        let peer = self.members.at(slot).peer;
         let number = cx.rng().next_u64() as u32;
         self.recalled = Some((peer, number));
-        let first: ArrayVec<I, 1> = core::iter::once(peer).collect();
-        cx.send(peer, Message::Ping(number, self.news(&first, me)));
+        let news = self.news(peer, &[peer], cx);
+        cx.send(peer, Message::Ping(number, news));
     }
 }

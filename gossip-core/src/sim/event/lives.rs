@@ -8,7 +8,6 @@ use super::Simulation;
 use super::engine::{PHASE, What};
 use crate::error::ParameterError;
 use crate::node::{self, Node};
-use crate::packet::ClusterId;
 use crate::protocol::{Layer, Protocol, Receipt, Refusal};
 use crate::sim::link::Link;
 use crate::time::Time;
@@ -197,7 +196,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
 
     fn build(&mut self, number: u32, life: u32) -> Result<Node<S>, ParameterError> {
         let config = node::Config {
-            cluster: ClusterId::default(),
+            cluster: self.clusters.get(&number).copied().unwrap_or_default(),
             mtu: self.config.mtu,
             seed: self.config.seed ^ u64::from(life) << 32,
         };

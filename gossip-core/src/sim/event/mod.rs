@@ -44,7 +44,7 @@ use super::{Agenda, TraceHash};
 use crate::counts::{Counts, Sent};
 use crate::error::ParameterError;
 use crate::node::Effects;
-use crate::packet::DATAGRAM;
+use crate::packet::{ClusterId, DATAGRAM};
 use crate::protocol::{Layer, Protocol};
 use crate::random::Key;
 use crate::time::Time;
@@ -99,6 +99,8 @@ pub struct Simulation<S: Protocol, L = Network> {
     /// Lives that began without the state of the one before.
     restarts: BTreeMap<u32, u32>,
     watches: BTreeMap<u32, Vec<u32>>,
+    /// The systems of nodes that do not belong to the default one.
+    clusters: BTreeMap<u32, ClusterId>,
     effects: Effects<S>,
     events: Events<S::Event>,
     trace: TraceHash,
@@ -157,6 +159,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
             skews: BTreeMap::new(),
             restarts: BTreeMap::new(),
             watches: BTreeMap::new(),
+            clusters: BTreeMap::new(),
             effects: Effects::default(),
             events: Events::new(EVENTS),
             trace: TraceHash::default(),
@@ -311,6 +314,33 @@ impl<S: Protocol<Id = u32>, L> Simulation<S, L> {
     /// needed it keeps, so this is also the most so far. What stacks allocate is not in it.
     pub fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot<S>>() + self.agenda.bytes() + self.parcels.bytes()
+    }
+
+    /// From its next start on, `node` belongs to `cluster`: its number, which is its address, is
+    /// used again by another system.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use gossip_core::sampling::Cyclon;
+    /// # use gossip_core::sim::event::{Config, Simulation};
+    /// # use gossip_core::sim::Network;
+    /// # let cyclon = Cyclon::<u32, 8>::new(Default::default())?;
+    /// # let make = move |_| cyclon.clone();
+    /// use gossip_core::packet::ClusterId;
+    /// let mut sim = Simulation::new(20, make, Network::default(), Config::seeded(7))?;
+    /// (1..20).for_each(|node| sim.contact(node, 0));
+    /// sim.run_for(Duration::from_secs(9));
+    /// sim.crash(3);
+    /// sim.belong(3, ClusterId::named("blue"));
+    /// sim.restart(3)?;
+    /// sim.contact(3, 0);
+    /// sim.run_for(Duration::from_secs(9));
+    /// assert_eq!(sim.node(3).unwrap().view(0).len(), 0, "nobody understands it");
+    /// assert!(sim.counts().total("foreign cluster") > 0);
+    /// # Ok::<(), gossip_core::ParameterError>(())
+    /// ```
+    pub fn belong(&mut self, node: u32, cluster: ClusterId) {
+        self.clusters.insert(node, cluster);
     }
 
     /// Sets `node`'s wall clock `micros` microseconds off the true time.
