@@ -32,9 +32,18 @@ fn cluster(config: Config, slow: u32, blocked: Duration, seed: u64) -> Cluster {
     sim
 }
 
-/// The parameters of the experiment, with these components and this alpha.
+/// The parameters of the experiment, with these components and this alpha, and nothing that is
+/// neither in SWIM nor in Lifeguard.
 fn with(lifeguard: Lifeguard, alpha: f64) -> Config {
-    Config { lifeguard, suspicion: Suspicion::Decimal(alpha), gossip: 15, ..Config::default() }
+    Config {
+        lifeguard,
+        suspicion: Suspicion::Decimal(alpha),
+        gossip: 15,
+        doubt: false,
+        accusations: 1.0,
+        damping: 0,
+        ..Config::default()
+    }
 }
 
 const PROBE: Lifeguard = Lifeguard { health: 8, nacks: true, ..Lifeguard::OFF };

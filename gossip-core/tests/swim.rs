@@ -186,16 +186,13 @@ fn reference(held: Option<(u32, State)>, claim: (u32, State)) -> Option<(u32, St
     use State::*;
     let (i, said) = claim;
     let Some((j, state)) = held else { return (said == Alive).then_some(claim) };
-    // A sudden death is a suspicion.
-    let said = match (said, state) {
-        (Dead, Alive) => Suspected,
-        (Dead, Suspected) if i != j => Suspected,
-        _ => said,
-    };
+    // No time passes here, so that whoever is suspected had none to object: a death of the living
+    // is a suspicion.
+    let said = if said == Dead && state.is_member() { Suspected } else { said };
     // In the same incarnation.
     let outranks = match state {
         Alive => said != Alive,
-        Suspected => said == Dead || said == Left,
+        Suspected => said == Left,
         Dead => said == Left,
         Left => false,
     };

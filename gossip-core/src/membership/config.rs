@@ -35,6 +35,10 @@ pub struct Config {
     pub updates: Option<usize>,
     /// How long a suspect has to refute.
     pub suspicion: Suspicion,
+    /// Whether a death that is only heard of counts as one more suspicion until the member has been
+    /// suspected here for the shortest timeout, so that it can object everywhere. Off, it is believed
+    /// at once, as in both papers.
+    pub doubt: bool,
     /// What is done against false accusations by slow nodes.
     pub lifeguard: Lifeguard,
     /// Periods between two full-state syncs with a random member in the long run; 0: never. After
@@ -49,13 +53,16 @@ pub struct Config {
     pub gossip: usize,
     /// Whether room left in datagrams, its own and other layers', carries more updates.
     pub spare: bool,
+    /// The share of a datagram's room that the news riding on a message may take, from 0 to 1; the
+    /// rest is for other layers. 128 bytes or one update in any case.
+    pub share: f64,
     /// The share of all members that one member may accuse at a time without anybody confirming it,
     /// from 0 to 1, which is no limit; four in any case. Who accuses more is more likely to be ill
     /// itself: the rest of its accusations is ignored.
     pub accusations: f64,
-    /// Periods in which the penalty halves that each death of a member adds to; who dies four times
-    /// in a row is not taken back before it has decayed, which takes two half-lives at most. 0:
-    /// never mind.
+    /// Periods in which the penalty halves that each death of a member adds 1 to; above 3 it is not
+    /// taken back before the penalty has decayed to 1, which takes two half-lives at most. 0: never
+    /// mind.
     pub damping: u16,
     /// Members known at most, dead and left ones included: 1 to 10^6.
     pub members: usize,
@@ -117,13 +124,15 @@ impl Default for Config {
             lambda: 3,
             updates: None,
             suspicion: Suspicion::Decimal(5.0),
+            doubt: true,
             lifeguard: Lifeguard::ALL,
             sync: 32,
             recontact: 64,
             gossip: 0,
             spare: true,
+            share: 0.5,
             accusations: 0.25,
-            damping: 60,
+            damping: 180,
             members: 16_384,
             remembered: 1_024,
             incarnation: 0,
@@ -139,8 +148,10 @@ impl Config {
             helpers: 1,
             updates: Some(6),
             suspicion: Suspicion::Natural(3.0),
+            doubt: false,
             lifeguard: Lifeguard::OFF,
             spare: false,
+            share: 1.0,
             accusations: 1.0,
             damping: 0,
             ..Self::default()
@@ -180,10 +191,17 @@ impl Config {
         error("beta", beta, "times the minimum", "1 to 100")
             .unless((1.0..=100.0).contains(&beta))?;
         error("gossip", self.gossip as f64, "members", "at most 64").unless(self.gossip <= 64)?;
+        error("share", self.share, "of a datagram", "0 to 1")
+            .unless((0.0..=1.0).contains(&self.share))?;
         error("accusations", self.accusations, "of the members", "0 to 1")
             .unless((0.0..=1.0).contains(&self.accusations))?;
         error("members", self.members as f64, "members", "1 to 10^6")
             .unless((1..=1_000_000).contains(&self.members))
+    }
+
+    /// Whether deaths that are only heard of are doubted.
+    pub(super) fn doubts(&self) -> bool {
+        self.doubt && self.suspicion != Suspicion::None
     }
 
     /// How often an update is told among `n` members, this node included.

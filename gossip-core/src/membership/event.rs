@@ -27,8 +27,9 @@ pub enum Event<I> {
     /// Another node claims to be this one: it has the same identifier. One of the two should stop;
     /// until then this is told again, ever less often.
     Duplicate,
-    /// Store this number ([`Store::keep`](super::Store::keep) does), and hand it to the next life of this node as
-    /// [`Config::incarnation`](super::Config::incarnation): incarnations below it may be in use.
+    /// Store this number, as [`Store::keep`](super::Store::keep) does, and hand it to the next life
+    /// of this node as [`Config::incarnation`](super::Config::incarnation): incarnations below it
+    /// may be in use.
     Reserve(u32),
     /// Nobody answers any more (true), or somebody does again: this node may be cut off.
     Isolated(bool),

@@ -21,13 +21,22 @@ const FAREWELLS: usize = 16;
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// Once a round while this node leaves.
     pub(super) fn linger(&mut self, cx: &mut impl Context<Self>) {
-        let alone = self.members.live() == 0;
+        let (heard, others) = (self.acknowledged.len(), self.members.live());
         let Some(leaving) = &mut self.own.leaving else { return };
         leaving.patience = leaving.patience.saturating_sub(1);
-        let done = leaving.acknowledged >= leaving.wanted || leaving.patience == 0 || alone;
-        if done && !leaving.told {
+        let enough = heard >= others.min(leaving.wanted.into());
+        if (enough || leaving.patience == 0) && !leaving.told {
             leaving.told = true;
-            cx.emit(Event::Gone(leaving.acknowledged));
+            cx.emit(Event::Gone(heard as u8));
+        }
+    }
+
+    /// Member `peer` has acknowledged a ping that told it of the good-bye, if one is under way.
+    pub(super) fn farewell_heard(&mut self, peer: I) {
+        let Some(leaving) = &self.own.leaving else { return };
+        let heard = &mut self.acknowledged;
+        if heard.len() < leaving.wanted.into() && !heard.contains(&peer) {
+            heard.push(peer);
         }
     }
 
@@ -35,8 +44,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     pub(super) fn leave(&mut self, wanted: u8) {
         if self.own.leaving.is_none() {
             let patience = LINGER + 3 * u16::from(wanted);
-            let leaving = Leaving { wanted, acknowledged: 0, patience, told: false };
-            self.own.leaving = Some(leaving);
+            self.own.leaving = Some(Leaving { wanted, patience, told: false });
             self.announce();
         }
     }

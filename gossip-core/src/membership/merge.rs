@@ -25,7 +25,7 @@ const OWN: u32 = u32::MAX;
 const HEAD: usize = 12;
 
 /// Bytes that news may take in any case, if the datagram is full of other layers' frames: a probe
-/// goes into another one then. Our choice.
+/// goes into another one then, as do longer updates, one at a time. Our choice.
 const LEAST: usize = 128;
 
 /// Whether `ticket` is the one the subject at `slot` holds.
@@ -94,6 +94,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             let mut news = Bounded::new();
             news.fill(stale.iter().filter_map(|&peer| self.record(peer, cx.me())));
             cx.send(to, Message::News(news));
+            self.recall_claimed(&stale, cx);
         }
     }
 
@@ -166,10 +167,13 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             self.judge(slot, claim, Why::Heard(from), accuser, cx);
             return;
         }
-        let doubt = self.config.suspicion != super::Suspicion::None;
+        let doubt = self.config.doubts();
         let after = held.heard(claim, doubt);
         if held.contradicts(claim) {
             self.note(update.peer);
+        } else if doubt && after.state == State::Dead && self.suspicions.is_fresh(slot, cx.now()) {
+            // One more who suspects it: it still may object.
+            self.judge(slot, held, Why::Heard(from), accuser, cx);
         } else if after > held {
             match self.objection(slot, after, accuser, cx.round()) {
                 Some(cause) => cx.count(cause),
@@ -343,11 +347,18 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// What rides on a message to `to`: what is held of `first`, then news, those told least
     /// first, within this layer's share of the datagram.
     pub(super) fn news(&mut self, to: I, first: &[I], cx: &impl Context<Self>) -> News<I, T, U> {
-        self.news_within(first, cx.room(to).max(LEAST), cx.me())
+        let share = (cx.room(to) as f64 * self.config.share) as usize;
+        self.news_within(first, (share.max(LEAST), true), cx.me())
     }
 
-    /// The same, within `room` bytes, those of the message's head included.
-    pub(super) fn news_within(&mut self, first: &[I], room: usize, me: I) -> News<I, T, U> {
+    /// The same, within `room` bytes, those of the message's head included; with `one`, an update
+    /// goes in any case.
+    pub(super) fn news_within(
+        &mut self,
+        first: &[I],
+        (room, one): (usize, bool),
+        me: I,
+    ) -> News<I, T, U> {
         let most = self.config.updates.unwrap_or(U);
         let mut news = Bounded::new();
         news.fill(first.iter().take(most).filter_map(|&peer| self.record(peer, me)));
@@ -355,17 +366,17 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let mut left = room.saturating_sub(HEAD + used);
         let mut taken = ArrayVec::<Waiting, U>::new();
         while news.len() < most && !taken.is_full() {
-            let Some((one, update)) = self.next_news(me) else { break };
+            let Some((next, update)) = self.next_news(me) else { break };
             if !first.contains(&update.peer) {
                 let len = update.encoded_len();
-                if len > left {
-                    self.queue.put_back(one);
+                if len > left && !(one && news.is_empty()) {
+                    self.queue.put_back(next);
                     break;
                 }
-                left -= len;
+                left = left.saturating_sub(len);
                 news.fill([update]);
             }
-            taken.push(one);
+            taken.push(next);
         }
         self.have_told(taken);
         for rumor in self.rumors.iter_mut().filter(|rumor| !rumor.passed_on) {

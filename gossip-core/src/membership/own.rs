@@ -23,9 +23,8 @@ pub(super) struct Own<T> {
 /// A good-bye under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaving {
-    /// Acknowledgements wanted, and come.
+    /// Members that are to know of it.
     pub(super) wanted: u8,
-    pub(super) acknowledged: u8,
     /// Rounds until it is given up.
     pub(super) patience: u16,
     pub(super) told: bool,

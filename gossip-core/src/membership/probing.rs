@@ -120,6 +120,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         self.hear(from, news, false, cx);
         let mut first = core::mem::take(&mut self.stale);
         first.retain(|peer| *peer != from);
+        self.recall_claimed(&first, cx);
         let stranger = !self.is_member(from) && !first.contains(&cx.me());
         let mut told: ArrayVec<I, { STALE + 2 }> = stranger.then(|| cx.me()).into_iter().collect();
         told.extend(self.believed_wrongly(from));
@@ -180,7 +181,8 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         if self.probe.as_ref().is_some_and(|probe| probe.expects(from, number)) {
             self.hear(from, news, true, cx);
             self.answered(from);
-        } else if self.recalled.take_if(|recalled| *recalled == (from, number)).is_some() {
+        } else if self.recalled.contains(&(from, number)) {
+            self.recalled.retain(|recalled| recalled.0 != from);
             self.hear(from, news, true, cx);
         } else if let Some(relay) = self.relays.answered(from, number) {
             self.hear(from, news, true, cx);
@@ -213,9 +215,8 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             self.health.better();
         }
         // Who leaves as well will not be there to be asked.
-        let counts = first && direct && self.is_member(from);
-        if let Some(leaving) = self.own.leaving.as_mut().filter(|_| counts) {
-            leaving.acknowledged = leaving.acknowledged.saturating_add(1);
+        if first && direct && self.is_member(from) {
+            self.farewell_heard(from);
         }
     }
 }

@@ -17,9 +17,9 @@
 //!                     left j                                  if i > j
 //! ```
 //!
-//! One rule more, where suspicion is on: a death that was not suspected here first, in the same
-//! incarnation, is taken as a suspicion. So nobody is dead here who had no time to object, and one
-//! sick node's list of deaths kills nobody.
+//! One rule more, unless it is switched off: a death that was not suspected here first, in the same
+//! incarnation and for the shortest timeout, is taken as a suspicion. So nobody is dead here who
+//! had no time to object, and one sick node's list of deaths kills nobody.
 
 /// How a member is, as far as is known: a hint, not agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,7 +79,8 @@ impl Standing {
         self > claim && (refuted || self.state.is_member() != claim.state.is_member())
     }
 
-    /// What is held after `claim` was heard. With `doubt`, a death must have been suspected first.
+    /// What is held after `claim` was heard. With `doubt`, a death must have been suspected first:
+    /// long enough for the member to object, which is not looked at here.
     ///
     /// ```
     /// use gossip_core::membership::{Standing, State::*};

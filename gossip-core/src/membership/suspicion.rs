@@ -127,6 +127,13 @@ impl<I: Copy + Eq> Suspicions<I> {
         confirmed
     }
 
+    /// Whether the member at `slot` has been suspected for less than the shortest timeout, so that
+    /// it had no time to object yet.
+    pub(super) fn is_fresh(&self, slot: u32, now: Time) -> bool {
+        let suspicion = self.find(slot).map(|at| &self.open[at]);
+        suspicion.is_ok_and(|one| now < one.since + one.terms.min)
+    }
+
     /// How many `by` suspects whom nobody else does.
     pub(super) fn unconfirmed(&self, by: I) -> usize {
         self.open.iter().filter(|one| one.accusers.as_slice() == [by]).count()

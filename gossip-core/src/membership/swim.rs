@@ -42,7 +42,8 @@
 //!
 //! - A death is overridden by a higher incarnation, so that the wrongly dead come back; in the
 //!   paper it is final. And it does not override a higher incarnation.
-//! - A death that was not suspected here first is taken as a suspicion: see [`State`].
+//! - A death that was not suspected here first, for the shortest timeout, is taken as a suspicion,
+//!   unless that is off ([`Config::doubt`]): see [`State`].
 //! - An ack does not clear a suspicion here, only the member's own refutation does, everywhere.
 //! - One queue of news instead of two, for the living and for the dead.
 //! - A node that wants in asks its contact for the full state. The paper's nodes multicast.
@@ -53,6 +54,8 @@
 //! - News take no more of a datagram than this layer's share of it, so other layers never starve.
 //! - A node whose own clock leapt by two periods or more drops its probe and grants its suspects
 //!   the time it slept, since it heard nobody refute.
+
+use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
@@ -67,7 +70,7 @@ use super::probe::{Probe, Relays};
 use super::snapshot::{Entry, Snapshot};
 use super::state::{Standing, State};
 use super::suspicion::Suspicions;
-use super::sync::{Pace, Sync};
+use super::sync::{Pace, RECALLED, Sync};
 use super::twins::Twins;
 use crate::error::ParameterError;
 use crate::id::PeerId;
@@ -142,11 +145,13 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) sync: Option<Sync<I>>,
     pub(super) syncs: Pace,
     pub(super) recontacts: Pace,
-    /// The member presumed dead that was pinged last, and the number.
-    pub(super) recalled: Option<(I, u32)>,
+    /// The members presumed dead that were pinged last, and the numbers.
+    pub(super) recalled: ArrayVec<(I, u32), RECALLED>,
     /// Whom the message being read was wrong about, this node itself included.
     pub(super) stale: ArrayVec<I, STALE>,
     pub(super) twins: Twins,
+    /// Who has acknowledged this node's good-bye.
+    pub(super) acknowledged: Vec<I>,
     /// The latest call, to tell when this node slept.
     last: Option<Time>,
     /// Failed probes in a row without a word from anybody.
@@ -191,9 +196,10 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             sync: None,
             syncs: Pace::new(),
             recontacts: Pace::new(),
-            recalled: None,
+            recalled: ArrayVec::new(),
             stale: ArrayVec::new(),
             twins: Twins::new(),
+            acknowledged: Vec::new(),
             last: None,
             silence: 0,
             changes: 0,
@@ -426,7 +432,7 @@ where
 
     fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
         if self.config.spare && !self.queue.is_empty() && self.is_member(to) {
-            let news = self.news_within(&[], cx.room(to), cx.me());
+            let news = self.news_within(&[], (cx.room(to), false), cx.me());
             if !news.is_empty() {
                 cx.send(to, Message::News(news));
             }

@@ -20,6 +20,9 @@ use crate::wire::Bounded;
 /// Pages in answer to one request. Our choice: about two datagrams.
 const PAGES: usize = 16;
 
+/// Pings to the dead that may be answered at a time. Our choice.
+pub(super) const RECALLED: usize = 16;
+
 /// Rounds in which an answer must come. Our choice.
 const PATIENCE: Round = 2;
 
@@ -208,9 +211,27 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             return;
         }
         let Some(slot) = self.members.some_dead(cx.rng()) else { return };
-        let peer = self.members.at(slot).peer;
+        self.recall_member(self.members.at(slot).peer, cx);
+    }
+
+    /// Pings those of `claimed` that are presumed dead, for somebody says they are alive.
+    pub(super) fn recall_claimed(&mut self, claimed: &[I], cx: &mut impl Context<Self>) {
+        for &peer in claimed {
+            let pending = self.recalled.iter().any(|recalled| recalled.0 == peer);
+            let dead = self.standing(peer).is_some_and(|held| held.state == State::Dead);
+            if dead && !pending && self.own.leaving.is_none() {
+                self.recall_member(peer, cx);
+            }
+        }
+    }
+
+    /// Tells `peer` that it is presumed dead. If it lives, it contradicts in its answer.
+    fn recall_member(&mut self, peer: I, cx: &mut impl Context<Self>) {
         let number = cx.rng().next_u64() as u32;
-        self.recalled = Some((peer, number));
+        if self.recalled.is_full() {
+            self.recalled.remove(0);
+        }
+        self.recalled.push((peer, number));
         let news = self.news(peer, &[peer], cx);
         cx.send(peer, Message::Ping(number, news));
     }

@@ -134,7 +134,10 @@ fn configs(params: &Params) -> [Config; 2] {
         buddy: params.choice("buddy") == "on",
     };
     let (gossip, suspicion_of_swim) = (params.count("gossip"), suspicion("swim_alpha"));
-    let base = Config { helpers, gossip, suspicion: suspicion_of_swim, ..Config::default() };
+    // Nothing that is neither in SWIM nor in Lifeguard.
+    let (accusations, damping, doubt) = (1.0, 0, false);
+    let base = Config { helpers, gossip, accusations, damping, doubt, ..Config::default() };
+    let base = Config { suspicion: suspicion_of_swim, ..base };
     let plain = Config { lifeguard: Lifeguard::OFF, ..base };
     [plain, Config { lifeguard, suspicion: suspicion("alpha"), ..base }]
 }
