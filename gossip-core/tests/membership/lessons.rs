@@ -112,7 +112,7 @@ fn a_stale_claim_is_answered_with_the_contradicting_evidence() {
     sim.record(1_024);
     tell(&mut sim, 2, 5, old);
     let alive = Update { peer: 3, incarnation: 1, claim: Claim::Alive(0, ()) };
-    assert_eq!(said(&mut sim, 5, 2), [alive.clone()]);
+    assert_eq!(said(&mut sim, 5, 2), [alive]);
     let claim = claims(&[(4, 0, Claim::Alive(0, ())), (5, 0, Claim::Dead)]);
     tell(&mut sim, 2, 5, datagram(&[Said::News(claim)]));
     let left = Update { peer: 4, incarnation: 0, claim: Claim::Left };
