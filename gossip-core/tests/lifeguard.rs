@@ -7,10 +7,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gossip_core::membership::{Config, Event, Lifeguard, State, Suspicion, Swim};
+use gossip_core::membership::{
+    Claim, Config, Event, Lifeguard, Message, Request, State, Suspicion, Swim, Update,
+};
+use gossip_core::node::{self, Clock, Effects, Node};
+use gossip_core::packet::Header;
 use gossip_core::sim::event::{self, Simulation};
 use gossip_core::sim::link::{Latency, Network};
 use gossip_core::sim::slow::{Slow, Turns};
+use gossip_core::wire::Bounded;
+use gossip_core::{Time, Wire};
 
 const SECOND: Duration = Duration::from_secs(1);
 const NODES: u32 = 128;
@@ -134,5 +140,174 @@ fn section_5_true_crashes_are_declared_as_soon_as_with_swim() {
         let swim = declared(with(Lifeguard::OFF, alpha), seed);
         let lifeguard = declared(with(Lifeguard::ALL, alpha), seed);
         assert!((lifeguard / swim - 1.0).abs() <= 0.1, "{lifeguard} s, {swim} s; seed {seed}");
+    }
+}
+
+/// A node that 127 others have joined, at time 0; it runs no rounds, so it suspects nobody itself.
+fn joined(config: Config) -> Told {
+    let node = Node::new(0, Swim::<u32>::new(config).unwrap(), node::Config::default()).unwrap();
+    let mut told = Told { node, effects: Effects::default() };
+    for peer in 1..NODES {
+        let own = Update { peer, incarnation: 0, claim: Claim::Alive(0, ()) };
+        let request = Request { number: 1, digest: 0, after: None, own };
+        told.hear(peer, &Message::Sync(request));
+    }
+    told
+}
+
+/// A node that is told things at time 0.
+struct Told {
+    node: Node<Swim<u32>>,
+    effects: Effects<Swim<u32>>,
+}
+
+impl Told {
+    fn hear(&mut self, from: u32, message: &Message<u32, (), 8>) {
+        let mut bytes = Vec::new();
+        Header::of::<Message<u32, (), 8>>(<_>::default()).write(&mut bytes);
+        message.encode(&mut bytes);
+        let clock = Clock { now: Time::ZERO, wall: 0 };
+        self.node.datagram(from, &bytes, clock, &mut self.effects);
+    }
+
+    /// Node 7 is accused by these: seconds until it is presumed dead.
+    fn accused_by(&mut self, accusers: &[u32]) -> f64 {
+        for &by in accusers {
+            let mut news = Bounded::new();
+            news.fill([Update { peer: 7, incarnation: 0, claim: Claim::Suspected(by) }]);
+            self.hear(by, &Message::News(news));
+        }
+        self.node.wake_at().since(Time::ZERO).as_secs_f64()
+    }
+}
+
+/// Section IV.B: max(Min, Max - (Max - Min) log(C + 1) / log(K + 1)), with Min = 5 log10(128) =
+/// 10.536050 s, Max = 6 Min, K = 3, to the microsecond; each accuser counts once; without the
+/// component it is Min.
+#[test]
+fn section_4_b_suspicion_timeouts_are_those_of_the_formula() {
+    let min = 10.536_050;
+    let expected = [63.216_299, 36.876_175, 21.468_189, min, min];
+    let accusers = [1, 2, 3, 4, 5];
+    for (confirmed, expected) in expected.into_iter().enumerate() {
+        let mut told = joined(with(Lifeguard::ALL, 5.0));
+        let mut by = accusers[..=confirmed].to_vec();
+        by.extend_from_within(..);
+        let seconds = told.accused_by(&by);
+        assert!((seconds - expected).abs() < 3e-6, "C = {confirmed}: {seconds}, {expected}");
+    }
+    let seconds = joined(with(Lifeguard::OFF, 5.0)).accused_by(&[1]);
+    assert!((seconds - min).abs() < 3e-6, "{seconds}");
+    // Another base and span: alpha 2, beta 4, K = 1.
+    let lifeguard = Lifeguard { confirmations: 1, beta: 4.0, ..Lifeguard::ALL };
+    let min = 2.0 * libm::log10(128.0);
+    for (accusers, expected) in [(&[1][..], 4.0 * min), (&[1, 2], min)] {
+        let seconds = joined(with(lifeguard, 2.0)).accused_by(accusers);
+        assert!((seconds - expected).abs() < 3e-6, "{seconds}, {expected}");
+    }
+}
+
+/// Frames that travelled in a minute in which node 3 of 12 was dead: when, from whom, to whom.
+fn minute(lifeguard: Lifeguard) -> Vec<(Time, u32, u32, Message<u32, (), 8>)> {
+    let config = Config { lifeguard, ..Config::default() };
+    let node = Swim::<u32>::new(config).unwrap();
+    let links = Network::new(Latency::Constant(Duration::from_millis(10)));
+    let seeded = event::Config::seeded(5);
+    let mut sim = Simulation::new(12, move |_| node.clone(), links, seeded).unwrap();
+    (1..12).for_each(|node| sim.contact(node, 0));
+    sim.run_for(SECOND * 30);
+    sim.crash(3);
+    sim.record(1 << 16);
+    sim.run_for(SECOND * 60);
+    let mut frames = Vec::new();
+    for passage in sim.recorded() {
+        let (_, mut rest) = Header::read(&passage.bytes, <_>::default()).unwrap();
+        while !rest.is_empty() {
+            let message = Message::decode(&mut rest).unwrap();
+            frames.push((passage.trip.at, passage.trip.from, passage.trip.to, message));
+        }
+    }
+    frames
+}
+
+/// Section IV.A: a helper that has no answer says so after 80 % of the timeout, 400 ms after the
+/// question came, which takes 10 ms. None does without nacks.
+#[test]
+fn section_4_a_helpers_send_nacks_at_80_percent_of_the_timeout() {
+    let frames = minute(Lifeguard::ALL);
+    let mut nacks = 0;
+    for (at, helper, asker, message) in &frames {
+        let Message::Nack(number) = message else { continue };
+        nacks += 1;
+        let asked = frames.iter().find(|(_, from, to, message)| {
+            let fits = matches!(message, Message::PingReq(theirs, 3, _) if theirs == number);
+            fits && (from, to) == (asker, helper)
+        });
+        let after = asked.map(|asked| at.since(asked.0));
+        assert_eq!(after, Some(Duration::from_millis(410)));
+    }
+    assert!(nacks >= 3, "{nacks}");
+    let without = minute(Lifeguard { nacks: false, ..Lifeguard::ALL });
+    assert!(!without.iter().any(|frame| matches!(frame.3, Message::Nack(_))));
+}
+
+/// Pings to the suspected node 3, by those who know it and do not say that it is dead, and how many
+/// of them say first of all that it is suspected.
+fn buddies(lifeguard: Lifeguard) -> (usize, usize) {
+    let suspected =
+        |update: &Update<u32, ()>| update.peer == 3 && matches!(update.claim, Claim::Suspected(_));
+    let dead = |update: &Update<u32, ()>| update.peer == 3 && update.claim == Claim::Dead;
+    let (mut known, mut pings, mut first) = (Vec::new(), 0, 0);
+    for (_, from, to, message) in minute(lifeguard) {
+        let (Message::Ping(_, news) | Message::PingReq(_, _, news) | Message::Ack(_, news)) =
+            &message
+        else {
+            continue;
+        };
+        let asks = to == 3 && matches!(message, Message::Ping(..));
+        if asks && known.contains(&from) && !news.iter().any(dead) {
+            pings += 1;
+            first += usize::from(news.first().is_some_and(suspected));
+        }
+        // Who says it knows it.
+        if news.iter().any(suspected) {
+            known.push(from);
+        }
+    }
+    (pings, first)
+}
+
+/// Section IV.C: who pings a suspect tells it so first of all; without Buddy only while that is news
+/// anyway.
+#[test]
+fn section_4_c_a_suspect_is_told_first_of_all() {
+    // Many confirmations wanted: suspicions last long enough for many pings.
+    let lifeguard = Lifeguard { confirmations: 7, ..Lifeguard::ALL };
+    let (pings, first) = buddies(lifeguard);
+    assert!(pings >= 10 && first == pings, "{first} of {pings}");
+    let (pings, first) = buddies(Lifeguard { buddy: false, ..lifeguard });
+    assert!(first < pings, "control: {first} of {pings}");
+}
+
+/// Section IV.A: with the multiplier at S = 8, probes come once in 9 periods instead of one: 10 in
+/// 90 s at a node that hears nothing, 90 without.
+#[test]
+fn section_4_a_a_node_that_hears_nothing_probes_once_in_nine_periods() {
+    for (health, expected) in [(8, 10), (4, 18), (0, 90)] {
+        let lifeguard = Lifeguard { health, ..Lifeguard::ALL };
+        // Nobody dies, so that there is somebody to probe.
+        let suspicion = Suspicion::Decimal(1_000.0);
+        let node = Swim::<u32>::new(Config { lifeguard, suspicion, ..Config::default() }).unwrap();
+        let links = Network::new(Latency::Constant(Duration::from_millis(10)));
+        let seeded = event::Config::seeded(6);
+        let mut sim = Simulation::new(12, move |_| node.clone(), links, seeded).unwrap();
+        (1..12).for_each(|node| sim.contact(node, 0));
+        sim.run_for(SECOND * 30);
+        sim.link_mut().set_side(3, 1);
+        sim.run_for(SECOND * 40);
+        let probes = |sim: &Simulation<Swim<u32>>| sim.node(3).unwrap().stats().probes;
+        let before = probes(&sim);
+        sim.run_for(SECOND * 90);
+        assert!((probes(&sim) - before).abs_diff(expected) <= 1, "S = {health}");
     }
 }

@@ -119,11 +119,10 @@ fn section_3_1_false_positives_follow_from_loss_and_k() {
     }
 }
 
-/// 20 of 200 leave one after the other: how many have heard of each after each of 18 cycles, and
-/// how many there are.
-fn farewells(lambda: u8, seed: u64) -> Vec<(Vec<usize>, usize)> {
-    let config = Config { lambda, sync: 1_024, ..plain() };
-    let mut sim = group(200, config, Perfect, seed);
+/// `count` of 200 leave one after the other: how many have heard of each after each of 18 cycles,
+/// and how many there are.
+fn farewells(config: Config, count: u32, seed: u64) -> Vec<(Vec<usize>, usize)> {
+    let mut sim = group(200, Config { sync: 1_024, ..config }, Perfect, seed);
     // Until nothing is told of the joins any more: 200 updates, each told 18 times by each, 12 in a
     // period. Syncs are rare by then.
     sim.run(400);
@@ -140,24 +139,39 @@ fn farewells(lambda: u8, seed: u64) -> Vec<(Vec<usize>, usize)> {
         sim.kill(gone);
         (reached, sim.live())
     };
-    (1..=20).map(&mut leave).collect()
+    (1..=count).map(&mut leave).collect()
 }
 
 /// Section 4.1: news reach all within lambda ln n periods, 18 at lambda = 3: all but n^-4 of the
 /// members in expectation, so that one of 20 x 200 misses it with probability 3e-6. By the paper's
 /// logistic growth, n = 200 takes 5.3 periods (simulated: all after 5.3, half of them after 3.6);
 /// here one node acts after the other in a period, so that half have heard no later than after 4.
-/// The control: at lambda = 1 some miss some of it.
+/// The control: at lambda = 1, 10 to 20 % of the news miss somebody, none of 60 with probability
+/// .9^60 = 2e-3 at most, and all arrive where lambda is 3.
 #[test]
 fn section_4_1_news_reach_everybody_within_lambda_log_n_periods() {
     let seed = 1;
-    for (reached, others) in farewells(3, seed) {
+    for (reached, others) in farewells(plain(), 20, seed) {
         assert_eq!(reached.last(), Some(&others), "{reached:?}; seed {seed}");
         assert!(reached[3] * 2 >= others, "{reached:?}; seed {seed}");
     }
-    let missed: usize =
-        farewells(1, seed).iter().map(|(reached, others)| others - reached[17]).sum();
-    eprintln!("lambda 1 misses {missed}");
+    let once = farewells(Config { lambda: 1, ..plain() }, 60, seed);
+    let missed = once.iter().filter(|(reached, others)| reached[17] < *others).count();
+    assert!(missed > 0, "control: lambda 1 reaches all; seed {seed}");
+}
+
+/// Beside probes, news may go to more members in each period: with 15, as in the implementation
+/// that Lifeguard was measured on, all 200 have heard within 3 periods, for two generations of 17
+/// make 17 x 17 > 200. The control: by probes alone nobody's farewell is known so soon.
+#[test]
+fn news_to_15_more_members_in_a_period_reach_200_within_3() {
+    let seed = 2;
+    for (reached, others) in farewells(Config { gossip: 15, ..plain() }, 20, seed) {
+        assert_eq!(reached[2], others, "{reached:?}; seed {seed}");
+    }
+    for (reached, others) in farewells(plain(), 5, seed) {
+        assert!(reached[2] < others, "control: {reached:?}; seed {seed}");
+    }
 }
 
 /// Section 4.2: suspicion makes false deaths rare. 17 members, every tenth message lost, k = 1, as
@@ -180,19 +194,42 @@ fn section_4_2_suspicion_prevents_most_false_deaths() {
     assert!(with * 20 <= without, "{with} of {without}; seed 5");
 }
 
+/// Section 5, figure 4: 17 members want in, every tenth message is lost, k = 1: after 175 s of 2 s
+/// periods the paper's group has 12 members with suspicion, and 4 without. Here who is wrongly dead
+/// may come back, so that there are more. Means of 20 groups and all members.
+#[test]
+fn section_5_figure_4_with_suspicion_at_least_12_of_17_stay_in_spite_of_loss() {
+    let size = |suspicion| {
+        let mut sum = 0;
+        for seed in 0..20 {
+            let config = Config { suspicion, ..plain() };
+            let link = Network::new(Latency::Constant(<_>::default())).loss(0.1).unwrap();
+            let nodes = vec![Swim::<u32>::new(config).unwrap(); 17];
+            let mut sim = Simulation::with(nodes, seed, Order::Sequential, (), link);
+            (1..17).for_each(|node| sim.contact(node, 0));
+            sim.run(88);
+            sum += sim.nodes().map(|(_, node)| node.degree() + 1).sum::<usize>();
+        }
+        sum as f64 / (20.0 * 17.0)
+    };
+    let (without, with) = (size(Suspicion::None), size(Suspicion::Natural(3.0)));
+    assert!(with >= 12.0, "{with} of 17 with suspicion");
+    assert!(without < with, "{without} without, {with} with suspicion");
+}
+
 /// What the override rules make of claims, written out case by case: the rules of section 4.2,
 /// with the deviations that `membership::state` names.
-fn reference(held: Option<(u32, State)>, claim: (u32, State)) -> Option<(u32, State)> {
+fn reference(held: Option<(u32, State)>, claim: (u32, State), doubt: bool) -> Option<(u32, State)> {
     use State::*;
     let (i, said) = claim;
     let Some((j, state)) = held else { return (said == Alive).then_some(claim) };
     // No time passes here, so that whoever is suspected had none to object: a death of the living
-    // is a suspicion.
-    let said = if said == Dead && state.is_member() { Suspected } else { said };
+    // is a suspicion, if in doubt.
+    let said = if doubt && said == Dead && state.is_member() { Suspected } else { said };
     // In the same incarnation.
     let outranks = match state {
         Alive => said != Alive,
-        Suspected => said == Left,
+        Suspected => said == Dead || said == Left,
         Dead => said == Left,
         Left => false,
     };
@@ -228,8 +265,10 @@ proptest! {
     #[test]
     fn section_4_2_claims_override_each_other_as_a_naive_reference_says(
         claims in prop::collection::vec((0_u32..3, 0_u32..4, states()), 1..40),
+        doubt: bool,
     ) {
-        let config = Config { suspicion: Suspicion::Natural(1_000.0), ..Config::default() };
+        let suspicion = Suspicion::Natural(1_000.0);
+        let config = Config { suspicion, doubt, ..Config::default() };
         let mut node = Node::new(9, Swim::<u32>::new(config).unwrap(), node::Config::default())
             .unwrap();
         let mut effects = Effects::default();
@@ -248,7 +287,7 @@ proptest! {
         tell(&mut node, Message::Sync(joined));
         for (peer, incarnation, state) in claims {
             let before = expected.get(&peer).copied();
-            if let Some(after) = reference(before, (incarnation, state)) {
+            if let Some(after) = reference(before, (incarnation, state), doubt) {
                 expected.insert(peer, after);
                 if let Some((j, gone)) = before {
                     let back = !gone.is_member() && after.1.is_member();
