@@ -17,6 +17,10 @@ use gossip_core::{Peers, Wire};
 
 #[path = "membership/lessons.rs"]
 mod lessons;
+#[path = "membership/names.rs"]
+mod names;
+#[path = "membership/users.rs"]
+mod users;
 
 type Events = Simulation<Swim<u32>>;
 type Said = Message<u32, (), 8>;
@@ -514,6 +518,8 @@ fn trial_all_that_live_agree_once_the_network_is_fair() {
             members: 24,
             remembered: 12,
             recontact: 16,
+            // Nobody is kept out for longer than two half-lives.
+            damping: 32,
             ..Config::default()
         };
         let node = Swim::<u32>::new(config).unwrap();

@@ -44,8 +44,9 @@ pub struct Config {
     /// Periods between two full-state syncs with a random member in the long run; 0: never. After
     /// joining and after a partition they come at once, and then ever less often down to this.
     pub sync: u16,
-    /// Periods between two pings to some member presumed dead, in the long run; 0: never, and then
-    /// what a partition has parted stays apart.
+    /// Periods between two pings to some member presumed dead, and between two requests to some
+    /// contact that is not a member, in the long run; 0: never, and then what a partition has parted
+    /// stays apart.
     pub recontact: u16,
     /// Random members told the news in each period while there is any, besides what probes carry:
     /// 0 in SWIM, 15 in the implementation that Lifeguard was measured on (3 in each 5th of a

@@ -145,6 +145,7 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) sync: Option<Sync<I>>,
     pub(super) syncs: Pace,
     pub(super) recontacts: Pace,
+    pub(super) seeds: Pace,
     /// The members presumed dead that were pinged last, and the numbers.
     pub(super) recalled: ArrayVec<(I, u32), RECALLED>,
     /// Whom the message being read was wrong about, this node itself included.
@@ -196,6 +197,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             sync: None,
             syncs: Pace::new(),
             recontacts: Pace::new(),
+            seeds: Pace::new(),
             recalled: ArrayVec::new(),
             stale: ArrayVec::new(),
             twins: Twins::new(),
@@ -312,6 +314,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     pub(super) const fn hurry(&mut self, round: u32) {
         self.syncs.hurry(round);
         self.recontacts.hurry(round);
+        self.seeds.hurry(round);
     }
 }
 

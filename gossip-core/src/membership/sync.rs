@@ -6,14 +6,17 @@
 
 use alloc::vec::Vec;
 
+use arrayvec::ArrayVec;
+
 use super::members::print;
 use super::message::{Claim, Message, Page, Request, Update};
 use super::state::State;
-use super::swim::{News, Swim};
+use super::swim::{CONTACTS, News, Swim};
 use crate::id::PeerId;
 use crate::peers::Profile;
 use crate::protocol::Context;
 use crate::random::Random;
+use crate::sampling::contact::Contact;
 use crate::time::Round;
 use crate::wire::Bounded;
 
@@ -99,7 +102,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             let me = cx.me();
             self.contacts.iter_mut().find_map(|contact| contact.ask(me, alone, now))
         };
-        let with = stranger.or_else(contact).or_else(|| {
+        let with = stranger.or_else(contact).or_else(|| self.unseen(cx)).or_else(|| {
             let due = self.syncs.due(self.config.sync, now, cx.rng());
             due.then(|| self.members.sample(cx.rng())).flatten()
         });
@@ -108,6 +111,18 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             let sync = Sync { with, number: 0, after: None, asked: now, tries: TRIES, left };
             self.request(sync, cx);
         }
+    }
+
+    /// Now and then: a contact that is not a member. It may know others who know nobody here.
+    fn unseen(&mut self, cx: &mut impl Context<Self>) -> Option<I> {
+        let me = cx.me();
+        let away = |&peer: &I| peer != me && !self.is_member(peer);
+        let contacts = self.contacts.iter().filter_map(Contact::peer);
+        let unseen: ArrayVec<I, CONTACTS> = contacts.filter(away).collect();
+        if unseen.is_empty() || !self.seeds.due(self.config.recontact, cx.round(), cx.rng()) {
+            return None;
+        }
+        cx.rng().pick(&unseen).copied()
     }
 
     /// Asks for the part of `sync` that is missing.

@@ -44,6 +44,11 @@ impl<I: Copy + Eq> Contact<I> {
         self.0.is_some_and(|known| known.peer == peer)
     }
 
+    /// The contact, whenever it is to be asked.
+    pub(crate) fn peer(&self) -> Option<I> {
+        self.0.map(|known| known.peer)
+    }
+
     /// The contact, if it is to be asked this round.
     pub(crate) fn ask(&mut self, me: I, view_is_empty: bool, now: Round) -> Option<I> {
         let known = self.0.as_mut().filter(|known| known.peer != me)?;

@@ -1,13 +1,11 @@
 //! What others got wrong, each with a test of its own: incarnations, stale claims, strangers,
-//! seeds, isolation, sick nodes, starving users, flapping, names, profiles, good-byes, addresses.
+//! seeds, isolation, sick nodes, flapping, good-byes, addresses.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use gossip_core::membership::Store;
-use gossip_core::wire::Blob;
-use gossip_core::{Context, Describe, Layer, Nothing, PeerId, Protocol, stack};
 
 use super::*;
 
@@ -76,7 +74,7 @@ fn restarts_with_their_disks_have_nothing_to_contradict() {
 }
 
 /// `bytes` come to node `to` at once.
-fn tell(sim: &mut Events, from: u32, to: u32, bytes: Vec<u8>) {
+pub(super) fn tell(sim: &mut Events, from: u32, to: u32, bytes: Vec<u8>) {
     sim.inject(from, to, bytes);
     sim.run_for(Duration::from_millis(1));
 }
@@ -143,8 +141,9 @@ fn accusations_of_strangers_are_relayed_and_die_out() {
 }
 
 /// Two groups have the same seed, which is down when they start and for twenty minutes more. When
-/// it comes back, they are one, for each asks its contacts for ever: once in 1,024 rounds at the
-/// least, at 7 nodes once in 1,024 / 7 on average.
+/// it comes back, they are one, for each asks for ever those of its contacts that are not members:
+/// once in 64 rounds in the end, half to one and a half times that, and one of six suffices for
+/// each island.
 #[test]
 fn a_seed_that_was_down_unites_its_islands_when_it_is_back() {
     let seed = 43;
@@ -159,7 +158,7 @@ fn a_seed_that_was_down_unites_its_islands_when_it_is_back() {
     sim.run_for(SECOND * 1_200);
     assert!(sim.nodes().all(|(_, node)| node.degree() == 2), "two islands; seed {seed}");
     sim.restart(0).unwrap();
-    agreement(&mut sim, 1_100, seed);
+    agreement(&mut sim, 64 * 3 / 2 + 10, seed);
 }
 
 /// The dead are asked for ever, at a rate that decays to one ping in `recontact` = 64 periods for
@@ -310,28 +309,6 @@ fn a_flapping_member_is_damped_and_taken_back_in_the_end() {
     assert!(periods <= 312 + 32, "{periods} periods; seed {seed}");
 }
 
-/// Every second for ten minutes somebody else says of itself that it is node 5. Both owners are to
-/// hear of it; node 5 contradicts 3 times as for a former life, 8 times while pauses double to 256
-/// rounds, and 600 / 256 times more. It is a member for all throughout.
-#[test]
-fn another_node_of_the_same_name_is_reported_and_fought_at_a_decaying_rate() {
-    let seed = 52;
-    let mut sim = cluster(8, Config::default(), seed);
-    let mut reports = 0;
-    for _ in 0..600 {
-        let incarnation = sim.node(5).unwrap().incarnation() + 1;
-        let claim = claims(&[(5, incarnation, Claim::Alive(0, ()))]);
-        tell(&mut sim, 1, 5, datagram(&[Said::News(claim)]));
-        sim.run_for(SECOND);
-        let told = sim.events().take();
-        reports += told.filter(|told| matches!(told, (5, Event::Duplicate))).count();
-        assert_eq!(disagreement(&sim), None, "seed {seed}");
-    }
-    let refuted = sim.node(5).unwrap().stats().refuted;
-    assert!((11..=3 + 8 + 3).contains(&refuted), "{refuted}; seed {seed}");
-    assert_eq!(reports as u64, refuted - 3, "seed {seed}");
-}
-
 /// Those who stay count, each once: of 5 that leave and 2 that stay, all leave with two
 /// acknowledgements, though each wants three.
 #[test]
@@ -387,112 +364,4 @@ fn two_clusters_whose_addresses_are_reused_do_not_merge() {
     }
     let (sizes, foreign) = moved(red, seed);
     assert_eq!((sizes, foreign), (vec![20; 20], 0), "control; seed {seed}");
-}
-
-type Label = Blob<100>;
-
-/// A long label, which is every node's profile.
-#[derive(Debug, Clone)]
-struct Labelled<I>(core::marker::PhantomData<fn() -> I>);
-
-impl<I: PeerId> Protocol for Labelled<I> {
-    type Id = I;
-    type Message = Nothing;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl<I: PeerId, D: ?Sized> Layer<D> for Labelled<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
-    fn on_message(&mut self, _: &D, _: I, never: Nothing, _: &mut impl Context<Self>) {
-        match never {}
-    }
-}
-
-impl<I> Describe<Label> for Labelled<I> {
-    fn describe(&self) -> Label {
-        Blob::new([7; 100]).unwrap()
-    }
-}
-
-/// A user's data of 500 bytes, which travels in spare room only.
-#[derive(Debug, Clone)]
-struct Courier<I>(Option<Blob<500>>, core::marker::PhantomData<fn() -> I>);
-
-impl<I: PeerId> Protocol for Courier<I> {
-    type Id = I;
-    type Message = Blob<500>;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl<I: PeerId, D: ?Sized> Layer<D> for Courier<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
-    fn on_message(&mut self, _: &D, _: I, data: Blob<500>, _: &mut impl Context<Self>) {
-        self.0 = Some(data);
-    }
-    fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
-        if let Some(data) = &self.0 {
-            let fits = data.encoded_len() <= cx.room(to);
-            if fits {
-                cx.send(to, data.clone());
-            } else {
-                cx.count("no room for a user");
-            }
-        }
-    }
-}
-
-stack! {
-    #[derive(Debug, Clone)]
-    struct Loaded<I: PeerId> {
-        label: Labelled<I>,
-        #[uses(label)]
-        peers: Swim<I, Label>,
-        #[uses(peers)]
-        courier: Courier<I>,
-    }
-}
-
-/// Seconds until 50 nodes have the user's data, while `joins` others join; and how often there was
-/// no room for it.
-fn delivery(joins: u32, share: f64, seed: u64) -> (u32, u64) {
-    let config = Config { share, spare: false, ..Config::default() };
-    let make = move |_| {
-        let swim = Swim::new(config).unwrap();
-        let (labelled, courier) = (Labelled(<_>::default()), Courier(None, <_>::default()));
-        Loaded::new(labelled, swim, courier)
-    };
-    let config = event::Config::seeded(seed);
-    let mut sim = Simulation::new(50, make, links(), config).unwrap();
-    (1..50).for_each(|node| sim.contact(node, 0));
-    sim.run_for(SECOND * 60);
-    for _ in 0..joins {
-        let node = sim.join().unwrap();
-        sim.contact(node, 0);
-    }
-    sim.run_for(SECOND * 2);
-    let data = Blob::new([1; 500]).unwrap();
-    sim.node_mut(3).unwrap().courier.0 = Some(data);
-    let has = |sim: &Simulation<Loaded<u32>>, node| sim.node(node).unwrap().courier.0.is_some();
-    let mut seconds = 0;
-    while !(0..50).all(|node| has(&sim, node)) {
-        sim.run_for(SECOND);
-        seconds += 1;
-        assert!(seconds < 200, "never delivered; seed {seed}");
-    }
-    (seconds, sim.counts().total("no room for a user"))
-}
-
-/// 300 join at once: a user's data is there within twice the usual time, since news leave their
-/// share of each datagram to it. Of datagrams without room, those with pages of the full state are
-/// left, which are datagrams more. The control: without shares there are four times as many.
-#[test]
-fn user_data_does_not_starve_behind_300_joins() {
-    let seed = 58;
-    let (usual, _) = delivery(0, 0.5, seed);
-    let (joining, full) = delivery(300, 0.5, seed);
-    assert!(joining <= 2 * usual, "{joining} s, usually {usual} s; seed {seed}");
-    let (_, without) = delivery(300, 1.0, seed);
-    assert!(without >= 100 && full * 4 <= without, "{full}, control {without}; seed {seed}");
 }
