@@ -1,9 +1,9 @@
 //! Exchanges of the peer-sampling framework as its paper has them: atomic, and with peers that
 //! live.
 //!
-//! Not a protocol: a driver for [`framework`](crate::sampling::framework) alone. Jelasity et al., TOCS 25(3), 2007, section 5,
-//! count the dead in views whose nodes pass over them and keep them, which takes an oracle: no node
-//! can know who lives.
+//! Not a protocol: a driver for [`framework`](crate::sampling::framework) alone. Jelasity et al.,
+//! TOCS 25(3), 2007, section 5, count the dead in views whose nodes pass over them and keep them,
+//! which takes an oracle: no node can know who lives.
 
 use alloc::vec::Vec;
 
