@@ -87,7 +87,7 @@ fn turned<D: Detector>(sim: &mut Cluster<D>, state: State) -> Vec<(u32, u32)> {
 
 /// Small groups join, lose a member, take it back, and restart one without its state; nobody else
 /// is ever presumed dead.
-fn small_groups_hold<D: Detector + Sync>(config: Config<D>, most: u32) {
+fn small_groups_hold<D: Detector + Sync>(config: &Config<D>, most: u32) {
     for n in [1, 2, 3, 5, 7] {
         let seed = u64::from(n);
         let mut sim = cluster(n, config.clone(), seed);
@@ -120,18 +120,18 @@ fn small_groups_hold<D: Detector + Sync>(config: Config<D>, most: u32) {
 
 #[test]
 fn small_groups_hold_with_phi() {
-    small_groups_hold(accrual(), 20);
+    small_groups_hold(&accrual(), 20);
 }
 
 #[test]
 fn small_groups_hold_with_gossiped_counters() {
-    small_groups_hold(gossip(), 40);
+    small_groups_hold(&gossip(), 40);
 }
 
 #[test]
 fn small_groups_hold_with_probes() {
     // Three questions in a row, each after a pass over six: 3 x 6 + 1, twice for luck of the order.
-    small_groups_hold(probing(), 40);
+    small_groups_hold(&probing(), 40);
 }
 
 /// Test 3 of the papers' notes: a crash is seen mean + z(phi) deviations after the latest

@@ -42,6 +42,7 @@ macro_rules! runs_over {
     ($test:ident, $peers:ty, $make:expr, $forgets:literal) => {
         #[test]
         fn $test() {
+            type I = u32;
             stack! {
                 #[derive(Debug)]
                 struct Node<I: PeerId> {
@@ -55,7 +56,6 @@ macro_rules! runs_over {
                 let max = Max { known, ids: core::marker::PhantomData };
                 Node::new(peers.clone(), max)
             };
-            type I = u32;
             let links = Latency::Uniform(Duration::ZERO, Duration::from_millis(50));
             let config = event::Config::seeded(1);
             let mut sim = Simulation::new(20, make, Network::new(links), config).unwrap();

@@ -66,7 +66,7 @@ impl Default for PhiConfig {
 /// use gossip_core::Time;
 /// use gossip_core::membership::{Detector, Phi};
 ///
-/// let at = |millis| Time::from_micros(millis * 1_000);
+/// let at = |millis: u64| Time::from_micros(millis * 1_000);
 /// let detector = Phi::new(Default::default())?;
 /// let mut record = detector.begin(at(0));
 /// (1..=500).for_each(|beat| detector.heard(&mut record, at(beat * 1_000)));
