@@ -262,8 +262,9 @@ fn parameters_and_levels_out_of_bounds_are_named() {
     assert!(Probes::new(Duration::MAX).is_err());
 }
 
-/// What every detector promises, whatever it is fed, leaps of a thousand years included: levels are finite and never fall in silence, what is due is what is reached, records are
-/// bounded, and a sign of life takes suspicion away.
+/// What every detector promises, whatever it is fed, leaps of a thousand years included: levels are
+/// finite and never fall in silence, what is due is what is reached, records are bounded, and a
+/// sign of life takes suspicion away.
 fn keeps_its_promises<D: Detector>(
     detector: &D,
     level: f64,

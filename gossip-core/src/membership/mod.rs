@@ -9,7 +9,7 @@
 //! | Membership | A member is judged by | Load per member and period | Choose it when |
 //! |---|---|---|---|
 //! | [`Swim`] | whom it does not answer; it may refute | 2 messages, short | in general |
-//! | [`Heartbeats`] | each for itself, by a [`Detector`] | as its beats say | delays vary, readers differ |
+//! | [`Heartbeats`] | each node's [`Detector`] | as its beats say | delays vary |
 //!
 //! ```
 //! use gossip_core::membership::{Config, Swim};

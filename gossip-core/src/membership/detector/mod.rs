@@ -6,7 +6,7 @@
 //!
 //! | Detector | Fed with | Level | Choose it when |
 //! |---|---|---|---|
-//! | [`Phi`] | heartbeats, at any intervals | -log10 of the chance of such a silence | delays vary |
+//! | [`Phi`] | heartbeats, as they come | -log10 of the chance of a silence | delays vary |
 //! | [`Deadline`] | heartbeats | silence by the timeout | delays are bounded |
 //! | [`Probes`] | answers | questions unanswered in a row | peers are asked by turns |
 //!
