@@ -21,22 +21,22 @@ const FAREWELLS: usize = 16;
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// Once a round while this node leaves.
     pub(super) fn linger(&mut self, cx: &mut impl Context<Self>) {
-        let (heard, others) = (self.acknowledged.len(), self.members.live());
+        let others = self.members.live();
         let Some(leaving) = &mut self.own.leaving else { return };
         leaving.patience = leaving.patience.saturating_sub(1);
-        let enough = heard >= others.min(leaving.wanted.into());
+        let enough = usize::from(leaving.acknowledged) >= others.min(leaving.wanted.into());
         if (enough || leaving.patience == 0) && !leaving.told {
             leaving.told = true;
-            cx.emit(Event::Gone(heard as u8));
+            cx.emit(Event::Gone(leaving.acknowledged));
         }
     }
 
     /// Member `peer` has acknowledged a ping that told it of the good-bye, if one is under way.
     pub(super) fn farewell_heard(&mut self, peer: I) {
-        let Some(leaving) = &self.own.leaving else { return };
-        let heard = &mut self.acknowledged;
-        if heard.len() < leaving.wanted.into() && !heard.contains(&peer) {
-            heard.push(peer);
+        let Some(leaving) = &mut self.own.leaving else { return };
+        if leaving.acknowledged < leaving.wanted && !self.acknowledged.contains(&peer) {
+            leaving.acknowledged += 1;
+            self.acknowledged.push(peer);
         }
     }
 
@@ -44,7 +44,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     pub(super) fn leave(&mut self, wanted: u8) {
         if self.own.leaving.is_none() {
             let patience = LINGER + 3 * u16::from(wanted);
-            self.own.leaving = Some(Leaving { wanted, patience, told: false });
+            self.own.leaving = Some(Leaving { wanted, acknowledged: 0, patience, told: false });
             self.announce();
         }
     }

@@ -23,8 +23,9 @@ pub(super) struct Own<T> {
 /// A good-bye under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaving {
-    /// Members that are to know of it.
+    /// Acknowledgements wanted, and come.
     pub(super) wanted: u8,
+    pub(super) acknowledged: u8,
     /// Rounds until it is given up.
     pub(super) patience: u16,
     pub(super) told: bool,
