@@ -7,10 +7,13 @@
 //! takes. Every benchmark checks its result: the mean must stay, the variance must fall by the
 //! paper's factor.
 //!
+//! Last comes what a second thread is worth to the driver and to the sweep, side by side.
+//!
 //! Bias: the hand-written loops have no sequence numbers, epochs, refusals or timers, and could not
 //! be run on a socket.
 
 mod common;
+mod threads;
 
 use std::hint::black_box;
 
@@ -193,6 +196,8 @@ fn main() {
     sweep(&mut criterion, &table, SWEEP_NEWSCAST, bytes);
     criterion.final_summary();
     print_table(&table.into_inner());
+    threads::compare(over_fixed, |node| &node.load, FIXED);
+    threads::compare(over_newscast, |node| &node.load, NEWSCAST);
 }
 
 /// Time per node and cycle, and its multiples of the chase and of the sweep over the same bytes,
