@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::ThreadId;
 
 use gossip_core::sampling::{Cyclon, HyParView, Newscast, cyclon, hyparview, newscast};
+use gossip_core::sim::Divide;
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Copies, Latency, Link, Network, Perfect, Trip};
 use gossip_core::sim::observe::{Graph, Spread, neighbours};
-use gossip_core::sim::pairs::{Pairs, Selection};
-use gossip_core::sim::{Divide, Neighbourhood, World, topology};
 use gossip_core::{Layer, PeerId, Protocol, Random, stack};
 use proptest::prelude::*;
 
@@ -46,15 +45,14 @@ struct Params {
 }
 
 /// Everything that can be seen of a run, in which nodes join, pause, die and return.
-fn run<S, D, L>(params: &Params, threads: usize, make: fn() -> S, world: D, link: L) -> String
+fn run<S, L>(params: &Params, threads: usize, make: fn() -> S, link: L) -> String
 where
-    S: Layer<D, Id = u32> + Protocol<Message: Send, Event: Send> + Send + core::fmt::Debug,
-    D: World<S> + Divide,
+    S: Layer<(), Id = u32> + Protocol<Message: Send, Event: Send> + Send + core::fmt::Debug,
     L: Link + Divide,
 {
     let Params { seed, nodes, block, telling } = *params;
     let all = (0..nodes).map(|_| make());
-    let mut sim = Simulation::with(all, seed, Order::Blocked(block), world, link).traced();
+    let mut sim = Simulation::with(all, seed, Order::Blocked(block), (), link).traced();
     sim = sim.on_threads(threads);
     if telling {
         sim = sim.telling();
@@ -80,7 +78,7 @@ where
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// Invariant 1. A single protocol; and a stack with watches, events and timers, over links that
     /// lose and double; nodes join, leave, pause, die and return.
@@ -89,8 +87,8 @@ proptest! {
         seed: u64, nodes in 2_u32..150, block in 1_usize..200, telling: bool,
     ) {
         let params = Params { seed, nodes, block, telling };
-        let stacked = |threads| run(&params, threads, two, (), lossy());
-        let single = |threads| run(&params, threads, cyclon, (), Perfect);
+        let stacked = |threads| run(&params, threads, two, lossy());
+        let single = |threads| run(&params, threads, cyclon, Perfect);
         let (one, plain) = (stacked(1), single(1));
         for threads in [2, 3, 8] {
             prop_assert!(one == stacked(threads), "the stack differs on {threads} threads");
@@ -103,26 +101,10 @@ proptest! {
 #[test]
 fn another_seed_or_block_gives_another_run() {
     let params = |seed, block| Params { seed, nodes: 100, block, telling: false };
-    let of = |seed, block| run(&params(seed, block), 2, two, (), lossy());
+    let of = |seed, block| run(&params(seed, block), 2, two, lossy());
     assert_eq!(of(1, 16), of(1, 16));
     assert_ne!(of(1, 16), of(2, 16), "the seed has no effect");
     assert_ne!(of(1, 16), of(1, 64), "the block has no effect");
-}
-
-/// Worlds that can be divided: a graph, and pairs that an oracle chooses, which are the same
-/// whatever the threads.
-#[test]
-fn worlds_are_divided() {
-    let params = Params { seed: 3, nodes: 100, block: 16, telling: true };
-    let graph = topology::ring_lattice(101, 4).expect("valid");
-    let pairs = Pairs::new(Selection::Random, 102, 9).expect("valid");
-    let over_graph =
-        |threads| run(&params, threads, two, Neighbourhood::new(graph.clone()), lossy());
-    let over_pairs = |threads| run(&params, threads, two, pairs.clone(), lossy());
-    for threads in [2, 3, 8] {
-        assert!(over_graph(1) == over_graph(threads), "a graph differs on {threads} threads");
-        assert!(over_pairs(1) == over_pairs(threads), "pairs differ on {threads} threads");
-    }
 }
 
 /// Whole cycles as blocks, and more threads than nodes: nothing to do is no trouble.
@@ -130,7 +112,7 @@ fn worlds_are_divided() {
 fn extremes_are_served() {
     for (nodes, block) in [(2, 1), (3, usize::MAX), (40, usize::MAX)] {
         let params = Params { seed: 4, nodes, block, telling: false };
-        let of = |threads| run(&params, threads, two, (), lossy());
+        let of = |threads| run(&params, threads, two, lossy());
         assert!(of(1) == of(64), "{nodes} nodes in blocks of {block}");
     }
     let empty = Simulation::new(core::iter::empty::<Cyclon<u32, 8>>(), 1, Order::Blocked(8));

@@ -37,7 +37,7 @@ pub(super) struct Table<M> {
 }
 
 /// Turns of waiting before a thread lets others run.
-const PATIENCE: u32 = 5_000;
+const PATIENCE: u32 = 300;
 
 impl<M> Table<M> {
     pub(super) fn new(threads: usize) -> Self {
