@@ -62,7 +62,9 @@ pub(crate) fn compare<S>(
         let (first, second) = (held(&one), held(&two));
         assert!(first == second, "{name}, {nodes} nodes: two threads hold something else");
         check(nodes, 1e-6, second.into_iter());
-        halves.iter().for_each(|half| half.check(2 * cycles * RUNS));
+        for half in &halves {
+            half.check(2 * cycles * RUNS);
+        }
         let nanos = best.map(|best| best * 1e9 / f64::from(cycles) / f64::from(nodes));
         let single = nanos[0].min(nanos[1]);
         let (ours, sweeps) = (single / nanos[2], nanos[3] / nanos[4]);
