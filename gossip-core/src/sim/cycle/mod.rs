@@ -11,8 +11,8 @@
 //!   learned in this cycle counts as not yet known; an answer (a message back to the sender)
 //!   arrives in the same cycle, anything else in the next.
 //! - **Blocked**: sequential in blocks, whose cache misses overlap: for speed at sizes beyond the
-//!   cache. Within a block exchanges overlap, so about B/N of atomic ones are refused. Blocks can be
-//!   served by several threads at once, with the same result (`Simulation::on_threads`).
+//!   cache. Within a block exchanges overlap, so about B/N of atomic ones are refused. Several
+//!   threads can serve a block at once, with the same result (`Simulation::on_threads`).
 //!
 //! ```
 //! use gossip_core::sampling::Cyclon;
