@@ -7,10 +7,13 @@
 //! takes. Every benchmark checks its result: the mean must stay, the variance must fall by the
 //! paper's factor.
 //!
+//! First comes what a second thread is worth to the driver and to the sweep, side by side.
+//!
 //! Bias: the hand-written loops have no sequence numbers, epochs, refusals or timers, and could not
 //! be run on a socket.
 
 mod common;
+mod threads;
 
 use std::hint::black_box;
 
@@ -177,6 +180,8 @@ fn sweep(criterion: &mut Criterion, table: &Table, name: &'static str, bytes_per
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let table = Table::default();
+    threads::compare(over_fixed, |node| &node.load, FIXED);
+    threads::compare(over_newscast, |node| &node.load, NEWSCAST);
     bench_sim(&mut criterion, &table, FIXED, over_fixed, |node| {
         node.load.running_estimate().unwrap_or(f64::NAN)
     });

@@ -22,6 +22,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::divide::Divide;
 use super::link::{Copies, Link, Trip};
 use crate::error::ParameterError;
 use crate::random::{Key, Random};
@@ -239,6 +240,12 @@ impl<L: Link> Link for InRange<L> {
         } else {
             Copies::new()
         }
+    }
+}
+
+impl<L: Divide> Divide for InRange<L> {
+    fn part(&mut self, cycle: u32) -> Self {
+        Self { trace: Arc::clone(&self.trace), inner: self.inner.part(cycle) }
     }
 }
 

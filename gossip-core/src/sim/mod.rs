@@ -27,6 +27,7 @@ mod agenda;
 pub mod atomic;
 pub mod contact_text;
 pub mod cycle;
+mod divide;
 pub mod dynamics;
 pub mod event;
 mod events;
@@ -46,6 +47,7 @@ pub mod topology;
 mod world;
 
 pub use agenda::Agenda;
+pub use divide::Divide;
 pub use events::Events;
 pub use link::{Link, Network};
 pub use oracle::Oracle;

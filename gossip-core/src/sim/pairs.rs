@@ -20,6 +20,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::divide::Divide;
 use super::world::{Activation, World};
 use crate::error::ParameterError;
 use crate::peers::Peers;
@@ -132,6 +133,15 @@ impl Pairs {
         }
     }
 
+    /// Deals the pairs of the driver's `cycle`, if that is not done.
+    #[inline]
+    fn deal_for(&mut self, cycle: u32) {
+        if self.cycle != Some(cycle) {
+            self.cycle = Some(cycle);
+            self.deal();
+        }
+    }
+
     /// Deals the next pairs out to those who are to begin them, until one finds both its ends
     /// dealt to, so that the order of the pairs is kept.
     fn deal(&mut self) {
@@ -160,12 +170,16 @@ const PAIRS: u64 = crate::id::hash(b"gossip_core::sim::pairs");
 impl<S> World<S> for Pairs {
     #[inline]
     fn enter(&mut self, node: u32, cycle: u32, why: Activation) {
-        if self.cycle != Some(cycle) {
-            self.cycle = Some(cycle);
-            self.deal();
-        }
+        self.deal_for(cycle);
         let asks = why == Activation::Round;
         self.partner = self.partners.get(node as usize).copied().flatten().filter(|_| asks);
+    }
+}
+
+impl Divide for Pairs {
+    fn part(&mut self, cycle: u32) -> Self {
+        self.deal_for(cycle);
+        self.clone()
     }
 }
 

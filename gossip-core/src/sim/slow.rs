@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
+use super::divide::Divide;
 use super::link::{Copies, Link, Trip};
 use crate::error::ParameterError;
 use crate::random::Random;
@@ -103,5 +104,12 @@ impl<L: Link> Link for Slow<L> {
         let sent = self.free(trip.from, trip.at);
         let copies = self.inner.carry(trip, random).into_iter();
         copies.map(|delay| self.free(trip.to, sent + delay).since(trip.at)).collect()
+    }
+}
+
+impl<L: Divide> Divide for Slow<L> {
+    fn part(&mut self, cycle: u32) -> Self {
+        let Self { inner, nodes, turns } = self;
+        Self { inner: inner.part(cycle), nodes: nodes.clone(), turns: *turns }
     }
 }

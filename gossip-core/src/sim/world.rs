@@ -1,5 +1,8 @@
 //! What nodes of a simulation may read that no node could know: an oracle below the stack.
 
+use alloc::sync::Arc;
+
+use super::divide::Divide;
 use super::observe::Graph;
 use crate::peers::Peers;
 use crate::random::Random;
@@ -52,19 +55,19 @@ impl<S> World<S> for () {}
 /// ```
 #[derive(Clone, Debug)]
 pub struct Neighbourhood {
-    graph: Graph,
+    graph: Arc<Graph>,
     /// The node called now.
     me: u32,
 }
 
 impl Neighbourhood {
-    /// Every node over its neighbours in `graph`.
-    pub const fn new(graph: Graph) -> Self {
-        Self { graph, me: 0 }
+    /// Every node over its neighbours in `graph`. Simulations share one given as an [`Arc`].
+    pub fn new(graph: impl Into<Arc<Graph>>) -> Self {
+        Self { graph: graph.into(), me: 0 }
     }
 
     /// The graph.
-    pub const fn graph(&self) -> &Graph {
+    pub fn graph(&self) -> &Graph {
         &self.graph
     }
 }
@@ -73,6 +76,12 @@ impl<S> World<S> for Neighbourhood {
     #[inline]
     fn enter(&mut self, node: u32, _: u32, _: Activation) {
         self.me = node;
+    }
+}
+
+impl Divide for Neighbourhood {
+    fn part(&mut self, _: u32) -> Self {
+        self.clone()
     }
 }
 

@@ -75,6 +75,11 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
             let order = cycle::Order::Blocked(point.size("driver.block"));
             cycle::Simulation::with(nodes, seed, order, (), network)
         }
+        "parallel" => {
+            let order = cycle::Order::in_shared_blocks(size as usize);
+            let sim = cycle::Simulation::with(nodes, seed, order, (), network);
+            sim.on_threads(point.size("driver.threads"))
+        }
         _ => cycle::Simulation::with(nodes, seed, cycle::Order::Sequential, (), network),
     };
     let sim = if point.flag("driver.telling") { sim.telling() } else { sim };

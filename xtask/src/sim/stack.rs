@@ -88,7 +88,7 @@ pub(super) struct Reading {
 
 /// A stack of the registry.
 pub(super) trait Built:
-    Layer<(), Id = u32> + Clone + Debug + Send + Sized + 'static
+    Layer<(), Id = u32> + Protocol<Message: Send, Event: Send> + Clone + Debug + Send + 'static
 {
     /// Its sampler.
     type Sampler: Sampler;

@@ -149,6 +149,20 @@ fn results_are_the_same_for_any_number_of_threads() {
     assert_eq!(one.lines().next(), Some("network.loss,sampler,seed,cycle,error,variance"));
 }
 
+/// Of one run, as well: the parallel order's threads, and those that the runs are shared among.
+#[test]
+fn a_parallel_run_is_the_same_for_any_number_of_threads() {
+    let text = "size = 300\ncycles = 6\nreplicas = 2\napplication = 'mean'\n\
+                [driver]\norder = 'parallel'\n[churn]\nshare = 0.02\n[network]\nloss = 0.1";
+    let one = csv(text, &["driver.threads=1"], 1);
+    for threads in ["driver.threads=2", "driver.threads=3", "driver.threads=8"] {
+        assert_eq!(one, csv(text, &[threads], 2), "{threads}");
+    }
+    assert_eq!(one, csv(text, &["driver.order=blocked"], 1), "blocks of 64 are those of 300");
+    assert_ne!(one, csv(text, &["driver.order=sequential"], 1), "the order has no effect");
+    assert_wrong("[driver]\nthreads = 65", &["driver.threads", "1 to 64"]);
+}
+
 #[test]
 fn options_take_the_place_of_keys_and_of_sweeps() {
     let text = "[sweep]\nsize = [10, 20]\nnetwork.loss = {from = 0, to = 0.3, step = 0.1}";

@@ -1,6 +1,7 @@
 //! The context of a call in the cycle driver.
 
-use super::{BUDGET, Engine, Envelope};
+use super::BUDGET;
+use super::engine::{Engine, Entry, Envelope};
 use crate::protocol::{Context, Local, Protocol};
 use crate::random::{Key, Random};
 use crate::sim::world::Activation;
@@ -13,6 +14,8 @@ pub(super) struct CycleContext<'a, S: Protocol> {
     pub(super) now: Time,
     pub(super) why: Activation,
     pub(super) random: Option<Random>,
+    /// In how many calls the node has drawn random numbers.
+    pub(super) draws: &'a mut u32,
     /// Where this call's messages begin in the queue.
     pub(super) start: usize,
     /// Whose datagram's room is on offer, if it is.
@@ -39,11 +42,10 @@ impl<S: Protocol<Id = u32>> Local<S> for CycleContext<'_, S> {
     }
     #[inline]
     fn rng(&mut self) -> &mut Random {
-        let Self { engine, node, random, .. } = self;
+        let Self { engine, node, random, draws, .. } = self;
         random.get_or_insert_with(|| {
-            let draws = &mut engine.draws[*node as usize];
-            let call = u64::from(*draws);
-            *draws = draws.wrapping_add(1);
+            let call = u64::from(**draws);
+            **draws = draws.wrapping_add(1);
             engine.key.with(u64::from(*node)).random(call)
         })
     }
@@ -54,7 +56,7 @@ impl<S: Protocol<Id = u32>> Local<S> for CycleContext<'_, S> {
     #[inline]
     fn emit(&mut self, event: S::Event) {
         if !self.engine.muted {
-            self.engine.events.push(self.node, event);
+            self.engine.record(Entry::Event(self.node, event));
         }
     }
     fn tally(&mut self, layer: &'static str, cause: &'static str) {
@@ -89,10 +91,6 @@ impl<S: Protocol<Id = u32>> Context<S> for CycleContext<'_, S> {
     }
 
     fn watch(&mut self, peer: u32, on: bool) {
-        let watchers = self.engine.watches.entry(peer).or_default();
-        watchers.retain(|&watcher| watcher != self.node);
-        if on {
-            watchers.push(self.node);
-        }
+        self.engine.record(Entry::Watch(self.node, peer, on));
     }
 }

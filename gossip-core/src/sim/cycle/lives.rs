@@ -23,7 +23,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         let dead = self.is_dead(node);
         if dead {
             self.nodes[node as usize] = Slot(state);
-            self.engine.alive.set(node);
+            self.alive.set(node);
             self.world.returned(node);
         }
         dead
@@ -33,7 +33,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     pub fn revive(&mut self, node: u32) -> bool {
         let dead = self.is_dead(node);
         if dead {
-            self.engine.alive.set(node);
+            self.alive.set(node);
             self.world.returned(node);
         }
         dead
@@ -43,17 +43,17 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     pub fn pause(&mut self, node: u32) -> bool {
         let alive = self.is_alive(node);
         if alive {
-            self.engine.alive.clear(node);
-            self.engine.paused.insert(node);
+            self.alive.clear(node);
+            self.paused.insert(node);
         }
         alive
     }
 
     /// The paused `node` goes on. Returns whether it was paused.
     pub fn resume(&mut self, node: u32) -> bool {
-        let paused = self.engine.paused.remove(&node);
+        let paused = self.paused.remove(&node);
         if paused {
-            self.engine.alive.set(node);
+            self.alive.set(node);
         }
         paused
     }
@@ -72,6 +72,6 @@ impl<S: Protocol<Id = u32>, D, L> Simulation<S, D, L> {
 
     /// Whether `node` has died: has lived, does not, and is not paused.
     pub fn is_dead(&self, node: u32) -> bool {
-        node < self.size() && !self.is_alive(node) && !self.engine.paused.contains(&node)
+        node < self.size() && !self.is_alive(node) && !self.paused.contains(&node)
     }
 }

@@ -11,7 +11,8 @@
 //!   learned in this cycle counts as not yet known; an answer (a message back to the sender)
 //!   arrives in the same cycle, anything else in the next.
 //! - **Blocked**: sequential in blocks, whose cache misses overlap: for speed at sizes beyond the
-//!   cache. Within a block exchanges overlap, so about B/N of atomic ones are refused.
+//!   cache. Within a block exchanges overlap, so about B/N of atomic ones are refused. Several
+//!   threads can serve a block at once, with the same result (`Simulation::on_threads`).
 //!
 //! ```
 //! use gossip_core::sampling::Cyclon;
@@ -28,28 +29,32 @@
 //! ```
 
 mod context;
+mod engine;
 mod lives;
 pub(super) mod memory;
+#[cfg(feature = "std")]
+mod parallel;
+mod synchronous;
 
 use core::fmt;
 use core::mem;
 use core::time::Duration;
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use self::context::CycleContext;
+use self::engine::{Engine, Envelope};
 use self::memory::{Bits, Slot, prefetch};
 use super::TraceHash;
-use super::events::{EVENTS, Events};
+use super::events::Events;
 use super::link::{Link, Perfect, Trip};
 use super::world::{Activation, World};
 use crate::counts::Counts;
-use crate::id::digest;
 use crate::packet::BUDGET;
 use crate::protocol::{Layer, Protocol, Receipt, Refusal};
-use crate::random::{Key, Random, Stream};
-use crate::time::{Round, Time};
+use crate::random::{Key, Stream};
+use crate::time::Round;
 use crate::wire::Wire;
 
 /// What happens inside a cycle.
@@ -63,6 +68,19 @@ pub enum Order {
     Blocked(usize),
 }
 
+impl Order {
+    /// Blocks that are worth sharing between threads: a 64th of this many nodes, but at least
+    /// [`BLOCK`] and at most 2,048, which fit the cache.
+    ///
+    /// ```
+    /// use gossip_core::sim::cycle::Order;
+    /// assert_eq!(Order::in_shared_blocks(100_000), Order::Blocked(1_562));
+    /// ```
+    pub fn in_shared_blocks(nodes: usize) -> Self {
+        Self::Blocked((nodes / 64).clamp(BLOCK, 2_048))
+    }
+}
+
 /// The block size that is fast on the machines we measured: 64 misses in flight.
 pub const BLOCK: usize = 64;
 
@@ -72,24 +90,13 @@ pub const PERIOD: Duration = Duration::from_secs(1);
 /// Wakes served in one activation before the driver takes the layer for stuck, and counts.
 const WAKES: usize = 1_000;
 
+/// Serves a cycle, of this schedule in blocks of this size, on so many threads.
+type ServeBlocks<T> = fn(&mut T, &[u32], usize, usize);
+
 /// A simulation of nodes `S` over the world `D`, joined by links `L`.
 pub struct Simulation<S: Protocol, D = (), L = Perfect> {
     nodes: Vec<Slot<S>>,
-    engine: Engine<S>,
-    world: D,
-    link: L,
-}
-
-/// All but the nodes.
-struct Engine<S: Protocol> {
     order: Order,
-    /// Copies a node, for the synchronous order.
-    copy: Option<fn(&S) -> S>,
-    key: Key,
-    cycle: Round,
-    /// When the cycle under way began.
-    began: Time,
-    period: Duration,
     /// Every node, in the order of the latest cycle.
     schedule: Vec<u32>,
     /// Who lives. Apart from the nodes, so that it stays in the cache.
@@ -98,34 +105,17 @@ struct Engine<S: Protocol> {
     paused: BTreeSet<u32>,
     /// Calls of each node that drew random numbers. Stacks count for their layers, and draw none.
     draws: Vec<u32>,
-    /// Messages on their way in this cycle.
-    queue: Vec<Envelope<S::Message>>,
     /// An empty queue, kept for its memory.
     empty: Vec<Envelope<S::Message>>,
     /// Messages for the next cycle (synchronous order).
     later: Vec<Envelope<S::Message>>,
-    /// Nodes called in the activation under way: their timers are served with it.
-    touched: Vec<u32>,
-    /// Nodes whose clocks ran ahead of the cycle's start, and by how many microseconds.
-    ahead: BTreeMap<u32, u64>,
-    /// Who watches whom.
-    watches: BTreeMap<u32, Vec<u32>>,
-    events: Events<S::Event>,
-    counts: Counts,
-    trace: Option<TraceHash>,
-    /// Messages sent since the start.
-    sent: u64,
-    /// Whether events and counts are dropped: the node called is a copy.
-    muted: bool,
-    /// Whether senders hear that whom they addressed is dead.
-    telling: bool,
-}
-
-struct Envelope<M> {
-    from: u32,
-    to: u32,
-    opening: bool,
-    message: M,
+    /// Copies a node, for the synchronous order.
+    copy: Option<fn(&S) -> S>,
+    /// How many threads serve a block, and how.
+    team: Option<(usize, ServeBlocks<Self>)>,
+    engine: Engine<S>,
+    world: D,
+    link: L,
 }
 
 impl<S: Layer<(), Id = u32>> Simulation<S> {
@@ -149,31 +139,21 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     ) -> Self {
         const { assert!(S::Message::MAX_LEN <= BUDGET, "a message does not fit a datagram") };
         let nodes: Vec<_> = nodes.into_iter().map(Slot).collect();
-        let engine = Engine {
+        Self {
             order,
-            copy: None,
-            key: Key::new(seed),
-            cycle: 0,
-            began: Time::ZERO,
-            period: PERIOD,
             schedule: (0..nodes.len() as u32).collect(),
             alive: Bits::all(nodes.len()),
             paused: BTreeSet::new(),
             draws: alloc::vec![0; nodes.len()],
-            queue: Vec::new(),
             empty: Vec::new(),
             later: Vec::new(),
-            touched: Vec::new(),
-            ahead: BTreeMap::new(),
-            watches: BTreeMap::new(),
-            events: Events::new(EVENTS),
-            counts: Counts::default(),
-            trace: None,
-            sent: 0,
-            muted: false,
-            telling: false,
-        };
-        Self { nodes, engine, world, link }
+            copy: None,
+            team: None,
+            nodes,
+            engine: Engine::new(Key::new(seed)),
+            world,
+            link,
+        }
     }
 
     /// The same in the synchronous order, which answers from copies of the nodes.
@@ -182,7 +162,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         S: Clone,
     {
         let mut sim = Self::with(nodes, seed, Order::Synchronous, world, link);
-        sim.engine.copy = Some(S::clone);
+        sim.copy = Some(S::clone);
         sim
     }
 
@@ -209,14 +189,17 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     /// Lets one cycle pass.
     pub fn step(&mut self) {
         self.engine.ahead.clear();
-        let mut schedule = mem::take(&mut self.engine.schedule);
+        let mut schedule = mem::take(&mut self.schedule);
         self.engine.draw(SHUFFLE).shuffle(&mut schedule);
-        match (self.engine.order, self.engine.copy) {
+        match (self.order, self.copy) {
             (Order::Synchronous, Some(copy)) => self.cycle_synchronous(&schedule, copy),
-            (Order::Blocked(size), _) => self.cycle_blocked(&schedule, size.max(1)),
+            (Order::Blocked(size), _) => match self.team {
+                Some((threads, cycle)) => cycle(self, &schedule, size.max(1), threads),
+                None => self.cycle_blocked(&schedule, size.max(1)),
+            },
             _ => self.cycle_sequential(&schedule),
         }
-        self.engine.schedule = schedule;
+        self.schedule = schedule;
         self.engine.cycle = self.engine.cycle.wrapping_add(1);
         self.engine.began = self.engine.began + self.engine.period;
     }
@@ -225,7 +208,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         for &node in schedule {
             self.begin(node);
             self.flow();
-            self.serve_timers();
+            self.serve_timers(1);
         }
     }
 
@@ -245,81 +228,27 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
                 }
             }
             self.flow();
-            self.serve_timers();
+            self.serve_timers(usize::MAX);
         }
-    }
-
-    fn cycle_synchronous(&mut self, schedule: &[u32], copy: fn(&S) -> S) {
-        let mut first = mem::take(&mut self.engine.later);
-        first.extend(self.collect(|sim| schedule.iter().for_each(|&node| sim.begin(node))));
-        let mut before = BTreeMap::new();
-        for envelope in first {
-            for _ in 0..self.copies(&envelope) {
-                self.answer_from_start(&envelope, &mut before, copy);
-            }
-        }
-        while !self.engine.queue.is_empty() {
-            for envelope in mem::take(&mut self.engine.queue) {
-                let asker = envelope.from;
-                for sent in self.collect(|sim| sim.carry(envelope)) {
-                    let back = sent.to == asker;
-                    if back { &mut self.engine.queue } else { &mut self.engine.later }.push(sent);
-                }
-            }
-        }
-        self.engine.touched.clear();
-    }
-
-    /// Delivers `envelope` to the live node, whose messages to others count, and to the node as it
-    /// was `before` this cycle's deliveries, whose answer counts. Both draw the same numbers.
-    fn answer_from_start(
-        &mut self,
-        envelope: &Envelope<S::Message>,
-        before: &mut BTreeMap<u32, S>,
-        copy: fn(&S) -> S,
-    ) {
-        let Envelope { from, to, .. } = *envelope;
-        let (Slot(state), draws) = (&self.nodes[to as usize], self.engine.draws[to as usize]);
-        let as_it_was = copy(before.entry(to).or_insert_with(|| copy(state)));
-
-        let mut sent = self.collect(|sim| sim.deliver(from, to, envelope.message.clone()));
-        sent.retain(|sent| sent.to != from);
-        self.engine.later.append(&mut sent);
-
-        let live = mem::replace(&mut self.nodes[to as usize].0, as_it_was);
-        self.engine.draws[to as usize] = draws;
-        self.engine.muted = true;
-        let mut sent = self.collect(|sim| sim.deliver(from, to, envelope.message.clone()));
-        self.engine.muted = false;
-        sent.retain(|sent| sent.to == from);
-        self.engine.queue.append(&mut sent);
-        self.nodes[to as usize].0 = live;
-    }
-
-    /// What is sent while `act` runs.
-    fn collect(&mut self, act: impl FnOnce(&mut Self)) -> Vec<Envelope<S::Message>> {
-        let queued = mem::take(&mut self.engine.queue);
-        act(self);
-        mem::replace(&mut self.engine.queue, queued)
     }
 
     /// Delivers what is on its way, and what is sent in answer, until nothing is left.
     #[inline]
     fn flow(&mut self) {
         while !self.engine.queue.is_empty() {
-            let empty = mem::take(&mut self.engine.empty);
+            let empty = mem::take(&mut self.empty);
             let mut wave = mem::replace(&mut self.engine.queue, empty);
             for envelope in wave.drain(..) {
                 self.carry(envelope);
             }
-            self.engine.empty = wave;
+            self.empty = wave;
         }
     }
 
     /// A node's due wakes, then its round.
     #[inline]
     fn begin(&mut self, node: u32) {
-        if self.engine.alive.has(node) {
+        if self.alive.has(node) {
             if self.nodes[node as usize].0.wake_at() <= self.engine.now(node) {
                 self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
             }
@@ -368,10 +297,7 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
             }
             return;
         }
-        if let Some(trace) = &mut self.engine.trace {
-            trace.fold(u64::from(from) << 32 | u64::from(to));
-            trace.fold(digest(&message));
-        }
+        self.engine.note(from, to, &message);
         self.call(to, Activation::Other, |state, below, cx| {
             state.on_message(below, from, message, cx);
         });
@@ -385,41 +311,32 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         why: Activation,
         handler: impl FnOnce(&mut S, &D, &mut CycleContext<'_, S>) -> R,
     ) -> R {
-        let Self { nodes, engine, world, .. } = self;
+        let Self { nodes, draws, engine, world, .. } = self;
         let Slot(state) = &mut nodes[node as usize];
         world.enter(node, engine.cycle, why);
-        let (now, start) = (engine.now(node), engine.queue.len());
-        let mut cx = CycleContext { node, now, why, random: None, start, spare: None, engine };
-        let result = handler(state, world, &mut cx);
-        for at in start..cx.engine.queue.len() {
-            let to = cx.engine.queue[at].to;
-            if !cx.engine.queue[start..at].iter().any(|earlier| earlier.to == to) {
-                cx.spare = Some(to);
-                state.on_spare(world, to, &mut cx);
-            }
-        }
-        // Its timers are served with this activation, if it has any.
-        if state.wake_at() != Time::NEVER {
-            engine.touched.push(node);
-        }
+        let node_and_draws = (&mut *state, &mut draws[node as usize]);
+        let result = engine.call(node, why, node_and_draws, &*world, handler);
         world.leave(node, state);
         result
     }
 
     /// Runs the clocks of the nodes called in this activation on to their own deadlines within
     /// this period: what a lost answer leaves waiting times out now, not beside its peers' rounds.
-    fn serve_timers(&mut self) {
+    /// Of nodes with the same deadline, `most` are woken before anything is delivered.
+    fn serve_timers(&mut self, most: usize) {
         let end = self.engine.began + self.engine.period;
         for _ in 0..WAKES {
-            let due = |&node: &u32| (self.nodes[node as usize].0.wake_at(), node);
-            let next = self.engine.touched.iter().map(due).min();
-            let Some((at, node)) = next.filter(|next| next.0 < end) else {
-                return self.engine.touched.clear();
-            };
-            let ahead = at.since(self.engine.began).as_micros() as u64;
-            let clock = self.engine.ahead.entry(node).or_default();
-            *clock = ahead.max(*clock);
-            self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
+            let wake_at = |node: u32| self.nodes[node as usize].0.wake_at();
+            let touched = self.engine.touched.iter().copied();
+            let next = touched.clone().map(wake_at).min().filter(|&at| at < end);
+            let Some(at) = next else { return self.engine.touched.clear() };
+            let mut due: Vec<u32> = touched.filter(|&node| wake_at(node) == at).collect();
+            due.sort_unstable();
+            due.dedup();
+            for node in due.into_iter().take(most) {
+                self.engine.advance(node, at);
+                self.call(node, Activation::Other, |state, below, cx| state.on_wake(below, cx));
+            }
             self.flow();
         }
         self.engine.counts.add("driver", "wakes cut short");
@@ -461,9 +378,9 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     pub fn kill_all(&mut self, nodes: impl IntoIterator<Item = u32>) -> usize {
         let mut killed: Vec<u32> = nodes.into_iter().collect();
         killed.retain(|&node| {
-            let lived = self.is_alive(node) || self.engine.paused.remove(&node);
+            let lived = self.is_alive(node) || self.paused.remove(&node);
             if lived {
-                self.engine.alive.clear(node);
+                self.alive.clear(node);
                 self.world.died(node);
             }
             lived
@@ -487,16 +404,16 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
     pub fn join(&mut self, state: S) -> u32 {
         let node = self.nodes.len() as u32;
         self.nodes.push(Slot(state));
-        self.engine.alive.push();
-        self.engine.draws.push(0);
-        self.engine.schedule.push(node);
+        self.alive.push();
+        self.draws.push(0);
+        self.schedule.push(node);
         node
     }
 
     /// Delivers what was sent between cycles; in the synchronous order it waits for the next.
     fn quiesce(&mut self) {
-        if self.engine.order == Order::Synchronous {
-            self.engine.later.append(&mut self.engine.queue);
+        if self.order == Order::Synchronous {
+            self.later.append(&mut self.engine.queue);
         }
         self.flow();
         self.engine.touched.clear();
@@ -511,13 +428,13 @@ impl<S: Protocol<Id = u32>, D, L> Simulation<S, D, L> {
 
     /// The order of its activations.
     pub const fn order(&self) -> Order {
-        self.engine.order
+        self.order
     }
 
     /// Whether `node` exists and lives.
     #[inline]
     pub fn is_alive(&self, node: u32) -> bool {
-        self.engine.alive.has(node)
+        self.alive.has(node)
     }
 
     /// The state of a live node.
@@ -582,26 +499,9 @@ impl<S: Protocol, D, L> fmt::Debug for Simulation<S, D, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulation")
             .field("nodes", &self.nodes.len())
-            .field("order", &self.engine.order)
+            .field("order", &self.order)
             .field("cycle", &self.engine.cycle)
             .finish_non_exhaustive()
-    }
-}
-
-impl<S: Protocol<Id = u32>> Engine<S> {
-    /// The time at `node`.
-    #[inline]
-    fn now(&self, node: u32) -> Time {
-        if self.ahead.is_empty() {
-            return self.began;
-        }
-        let ahead = self.ahead.get(&node).copied().unwrap_or_default();
-        Time::from_micros(self.began.as_micros().saturating_add(ahead))
-    }
-
-    /// The driver's own randomness for `purpose` in this cycle.
-    fn draw(&self, purpose: u64) -> Random {
-        self.key.with(purpose).random(u64::from(self.cycle))
     }
 }
 

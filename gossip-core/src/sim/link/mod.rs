@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use arrayvec::ArrayVec;
 
+use super::divide::Divide;
 use super::fault::Fault;
 use crate::error::ParameterError;
 use crate::random::Random;
@@ -369,6 +370,22 @@ impl Link for Network {
             | Fault::Resume(_) => {}
         }
         Ok(())
+    }
+}
+
+impl Divide for Network {
+    /// Without its queues: in cycles, where messages have no length and no delay, they are empty.
+    fn part(&mut self, _: u32) -> Self {
+        Self {
+            latency: self.latency,
+            sides: self.sides.clone(),
+            cuts: self.cuts.clone(),
+            grey: self.grey.clone(),
+            places: self.places.clone(),
+            queues: None,
+            ordered: None,
+            ..*self
+        }
     }
 }
 
