@@ -218,7 +218,10 @@ impl<I: Copy + Eq> Packer<I> {
     /// Moves all datagrams to `out`, full ones first.
     #[inline]
     pub(crate) fn finish(&mut self, out: &mut Vec<Datagram<I>>) {
-        if !self.open.is_empty() {
+        if self.closed.is_empty() && out.is_empty() {
+            // Nearly always: nothing is copied.
+            core::mem::swap(out, &mut self.open);
+        } else {
             out.append(&mut self.closed);
             out.append(&mut self.open);
         }

@@ -160,9 +160,8 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
         }
         let clock = self.clock(node);
         let bytes = self.parcels.get(parcel);
-        self.trace.fold(self.now.as_micros());
-        self.trace.fold(u64::from(from) << 32 | u64::from(node));
-        self.trace.fold_bytes(bytes);
+        let ends = u64::from(from) << 32 | u64::from(node);
+        self.trace.fold_delivery(self.now.as_micros(), ends, bytes);
         self.slots[node as usize].node.datagram(from, bytes, clock, &mut self.effects);
         self.parcels.drop(parcel);
         self.carry_out(node);
