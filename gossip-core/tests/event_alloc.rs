@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use gossip_core::ParameterError;
-use gossip_core::sampling::Cyclon;
+use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::Network;
 use gossip_core::sim::event::{Config, Simulation};
 use gossip_core::sim::link::Latency;
@@ -50,7 +50,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn shuffling() -> Result<Simulation<Cyclon<u32, 20>, Network>, ParameterError> {
     let latency = Latency::Uniform(Duration::from_millis(5), Duration::from_millis(80));
     let network = Network::new(latency).loss(0.05)?.duplication(0.05)?.reordering(0.05)?;
-    let cyclon = Cyclon::<u32, 20>::new(Default::default())?;
+    let cyclon = Cyclon::<u32, 20>::new(cyclon::Config::default())?;
     let make = move |_| cyclon.clone();
     let mut sim = Simulation::new(NODES, make, network, Config::seeded(1))?;
     (1..NODES).for_each(|node| sim.contact(node, node - 1));
