@@ -61,8 +61,8 @@ impl TraceHash {
         self.0 = crate::random::mix(self.0.rotate_left(7) ^ word);
     }
 
-    /// Folds a delivery: its time, its two ends, and its bytes, a word at a time. Only the last step
-    /// waits for the hash so far, so that deliveries overlap in the processor.
+    /// Folds a delivery: its time, its two ends, and its bytes, a word at a time. Only the last
+    /// step waits for the hash so far, so that deliveries overlap in the processor.
     #[inline]
     pub(crate) fn fold_delivery(&mut self, at: u64, ends: u64, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
