@@ -108,10 +108,12 @@ impl Header {
     /// Appends the header to `out`.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&MAGIC);
-        out.push(VERSION);
-        out.extend_from_slice(&self.cluster.0.to_le_bytes());
-        out.extend_from_slice(&self.shape.to_le_bytes());
+        let [[c0, c1, c2, c3], [s0, s1, s2, s3]] =
+            [self.cluster.0, self.shape].map(u32::to_le_bytes);
+        let [m0, m1] = MAGIC;
+        // At once: every datagram has one.
+        let header: [u8; HEADER] = [m0, m1, VERSION, c0, c1, c2, c3, s0, s1, s2, s3];
+        out.extend_from_slice(&header);
     }
 
     /// Reads the header and returns the frames behind it.
@@ -236,7 +238,10 @@ impl<I: Copy + Eq> Packer<I> {
     /// Moves all datagrams to `out`, full ones first.
     #[inline]
     pub(crate) fn finish(&mut self, out: &mut Vec<Datagram<I>>) {
-        if !self.open.is_empty() {
+        if self.closed.is_empty() && out.is_empty() {
+            // Nearly always: nothing is copied.
+            core::mem::swap(out, &mut self.open);
+        } else {
             out.append(&mut self.closed);
             out.append(&mut self.open);
         }

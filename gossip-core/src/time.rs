@@ -49,7 +49,9 @@ impl Add<Duration> for Time {
 
     #[inline]
     fn add(self, after: Duration) -> Self {
-        let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+        // In 64 bits, which is quicker than `as_micros` in 128.
+        let micros = after.as_secs().saturating_mul(1_000_000);
+        let micros = micros.saturating_add(after.subsec_micros().into());
         Self(self.0.saturating_add(micros))
     }
 }

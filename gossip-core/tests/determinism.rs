@@ -105,7 +105,7 @@ fn golden_traces() {
 const SEQUENTIAL: u64 = 11821316381169268504;
 const SYNCHRONOUS: u64 = 10185951621987648633;
 const BLOCKED: u64 = 12512266570125909835;
-const EVENTS: u64 = 14180848383783325768;
+const EVENTS: u64 = 9970870826902495511;
 
 #[test]
 fn adding_a_layer_moves_no_other_layers_draws() {

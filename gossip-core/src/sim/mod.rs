@@ -63,18 +63,19 @@ impl TraceHash {
         self.0 = crate::random::mix(self.0.rotate_left(7) ^ word);
     }
 
-    /// Folds bytes, a word at a time: every datagram is, and a byte at a time took a fifth of the
-    /// event driver's time.
+    /// Folds a delivery: its time, its two ends, and its bytes, a word at a time. Only the last
+    /// step waits for the hash so far, so that deliveries overlap in the processor.
     #[inline]
-    pub(crate) fn fold_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn fold_delivery(&mut self, at: u64, ends: u64, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
+        let words =
+            words.iter().chain(core::iter::once(&last)).map(|&word| u64::from_le_bytes(word));
         let mut state = bytes.len() as u64;
-        for &word in words.iter().chain(core::iter::once(&last)) {
+        for word in [at, ends].into_iter().chain(words) {
             // An odd constant with mixed bits, so that no word is lost.
-            let mixed = state.rotate_left(23) ^ u64::from_le_bytes(word);
-            state = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            state = (state.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
         self.fold(state);
     }

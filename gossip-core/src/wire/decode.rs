@@ -133,6 +133,7 @@ impl<'de> Decoder<'de> {
 
     /// Hands `left` elements to the visitor, which must take them all: otherwise the bytes of those
     /// it leaves would be read as the next value, and one value would have several encodings.
+    #[inline]
     fn elements<V: Visitor<'de>>(
         &mut self,
         left: usize,

@@ -13,8 +13,7 @@ use toml::de::{DeTable, DeValue};
 const RANGE: f64 = 100_000.0;
 
 /// Keys that are the same for all points of a sweep.
-const NEVER_SWEPT: [&str; 7] =
-    ["description", "source", "replicas", "seed", "output.csv", "output.json", "output.svg"];
+const NEVER_SWEPT: [&str; 4] = ["description", "source", "replicas", "seed"];
 
 /// What was said, where.
 #[derive(Debug)]
@@ -141,7 +140,8 @@ fn setting(
 ) -> Result<Setting, Wrong> {
     let named = |(at, what): Wrong| (at, format!("`{}`: {what}", key.path));
     let values = if is_swept {
-        if NEVER_SWEPT.contains(&key.path) || key.path.starts_with("observe.") {
+        let is_output = ["observe.", "output."].iter().any(|section| key.path.starts_with(section));
+        if NEVER_SWEPT.contains(&key.path) || is_output {
             return Err((place, format!("`{}` cannot be swept", key.path)));
         }
         sweep(key.kind, value).map_err(named)?

@@ -1,13 +1,13 @@
 //! The two drivers behind one face, whatever stack they run.
 
+use super::network;
 use super::scenario::Point;
 use super::stack::{Application, Built, Maker, Reading, Sampler, refused};
 use super::value;
 use crate::Failure;
-use gossip_core::ParameterError;
 use gossip_core::sim::dynamics::Dynamics;
 use gossip_core::sim::host::Cycles;
-use gossip_core::sim::link::{Latency, Network};
+use gossip_core::sim::link::Network;
 use gossip_core::sim::observe::{Graph, neighbours};
 use gossip_core::sim::{cycle, event};
 use std::time::Duration;
@@ -18,6 +18,10 @@ pub(super) struct Traffic {
     pub(super) messages: u64,
     /// `None`: the driver does not serialise.
     pub(super) bytes: Option<u64>,
+    /// Those of the sampler's messages.
+    pub(super) peers: Option<u64>,
+    /// Those of the application's.
+    pub(super) app: Option<u64>,
 }
 
 /// A simulation.
@@ -30,6 +34,8 @@ pub(super) trait Driver {
     fn live(&self) -> Vec<u32>;
     /// These nodes die at the same moment.
     fn kill(&mut self, nodes: &[u32]);
+    /// A dead node goes on with the state it had.
+    fn revive(&mut self, node: u32);
     /// A new node joins; returns its number.
     fn join(&mut self) -> Result<u32, Failure>;
     /// Gives `node` somebody to talk to first.
@@ -56,7 +62,7 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
     let peers = S::Sampler::maker(point, seed)?;
     let apps = S::App::maker(point, seed)?;
     let make: Maker<S> = Box::new(move |node| S::build(peers(node), apps(node)));
-    let network = network(point).map_err(|e| refused("network", e))?;
+    let network = network::links(point, seed)?;
     if point.text("driver.kind") == "event" {
         let config = event::Config {
             tick: value::span(point.text("driver.tick")).expect("checked when it was read"),
@@ -84,18 +90,6 @@ pub(super) fn start<S: Built>(point: &Point, seed: u64) -> Result<Box<dyn Driver
     };
     let sim = if point.flag("driver.telling") { sim.telling() } else { sim };
     Ok(Box::new(Sim::Cycle(Box::new(sim), make)))
-}
-
-fn network(point: &Point) -> Result<Network, ParameterError> {
-    let latency = match point.text("driver.kind") {
-        "event" => value::latency(point.text("network.latency")).expect("checked when read"),
-        _ => Latency::Constant(Duration::ZERO),
-    };
-    Network::new(latency)
-        .loss(point.float("network.loss"))?
-        .link_failure(point.float("network.link-failure"))?
-        .duplication(point.float("network.duplication"))?
-        .reordering(point.float("network.reordering"))
 }
 
 /// A simulation of stacks `S`.
@@ -161,6 +155,13 @@ impl<S: Built> Driver for Sim<S> {
         }
     }
 
+    fn revive(&mut self, node: u32) {
+        match self {
+            Sim::Cycle(sim, ..) => sim.revive(node),
+            Sim::Event(sim, _) => sim.revive(node),
+        };
+    }
+
     fn join(&mut self) -> Result<u32, Failure> {
         match self {
             Sim::Cycle(sim, make) => {
@@ -208,10 +209,11 @@ impl<S: Built> Driver for Sim<S> {
 
     fn traffic(&self) -> Traffic {
         match self {
-            Sim::Cycle(sim, ..) => Traffic { messages: sim.sent(), bytes: None },
+            Sim::Cycle(sim, ..) => Traffic { messages: sim.sent(), ..Traffic::default() },
             Sim::Event(sim, _) => {
                 let traffic = sim.traffic();
-                Traffic { messages: traffic.datagrams, bytes: Some(traffic.bytes) }
+                let [peers, app] = ["peers", "app"].map(|layer| Some(sim.sent().get(layer).bytes));
+                Traffic { messages: traffic.datagrams, bytes: Some(traffic.bytes), peers, app }
             }
         }
     }

@@ -6,6 +6,7 @@ use super::stack::refused;
 use crate::Failure;
 use gossip_core::random::{Key, Random};
 use gossip_core::sim::dynamics::{After, Dynamics, Exit, Law, Model, Trace};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -56,16 +57,24 @@ fn law(point: &Point, mean: Duration) -> Law {
     }
 }
 
-/// What has a beginning and an end: churn, growth and a partition, in that order before a cycle.
+/// What has a beginning and an end: churn, downtimes, growth and a partition, in that order before
+/// a cycle.
 #[derive(Debug)]
 pub(super) struct Windows {
     key: Key,
     churn: (Range<u32>, f64),
+    down: (Range<u32>, f64),
+    /// Cycles that who stops is down.
+    downtime: u32,
+    /// Who is down, and until which cycle; the next to come back first.
+    sleeping: VecDeque<(u32, Vec<u32>)>,
     growth: (Range<u32>, u32),
     partition: (Range<u32>, f64),
     /// Parts of a node that churn owes from earlier cycles: a small network replaces one now and
     /// then.
     owed: f64,
+    /// The same of downtimes.
+    owed_down: f64,
 }
 
 impl Windows {
@@ -76,9 +85,13 @@ impl Windows {
         Self {
             key: Key::new(seed).with(DYNAMICS),
             churn: (span("churn"), point.float("churn.share")),
+            down: (span("down"), point.float("down.share")),
+            downtime: point.count("down.cycles"),
+            sleeping: VecDeque::new(),
             growth: (span("growth"), point.count("growth.nodes")),
             partition: (span("partition"), point.float("partition.share")),
             owed: 0.0,
+            owed_down: 0.0,
         }
     }
 
@@ -94,6 +107,7 @@ impl Windows {
             driver.kill(random.choose(&mut live, count));
             join(driver, count as u32, &mut random)?;
         }
+        self.rest(driver, cycle, &mut random);
         if self.growth.0.contains(&cycle) && self.growth.1 > 0 {
             join(driver, self.growth.1, &mut random)?;
         }
@@ -110,6 +124,25 @@ impl Windows {
             }
         }
         Ok(())
+    }
+}
+
+impl Windows {
+    /// Who has been down long enough comes back, and others stop.
+    fn rest(&mut self, driver: &mut dyn Driver, cycle: u32, random: &mut Random) {
+        while let Some((_, nodes)) = self.sleeping.pop_front_if(|sleeping| sleeping.0 <= cycle) {
+            nodes.into_iter().for_each(|node| driver.revive(node));
+        }
+        if !self.down.0.contains(&cycle) || self.down.1 <= 0.0 {
+            return;
+        }
+        let mut live = driver.live();
+        self.owed_down += self.down.1 * live.len() as f64;
+        let count = (self.owed_down as usize).min(live.len());
+        self.owed_down -= count as f64;
+        let stopped = random.choose(&mut live, count).to_vec();
+        driver.kill(&stopped);
+        self.sleeping.push_back((cycle.saturating_add(self.downtime), stopped));
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `source`, `document` | what a file and its overrides say, and where |
 //! | `scenario` | the points to run |
 //! | `stack`, `registry`, `samplers`, `applications`, `overlay` | what can be run |
-//! | `run`, `driver`, `dynamics`, `observers` | one run |
+//! | `run`, `driver`, `network`, `dynamics`, `observers`, `stop` | one run |
 //! | `output`, `plot`, `memory` | what is told |
 
 mod applications;
@@ -18,6 +18,7 @@ mod document;
 mod driver;
 mod dynamics;
 mod memory;
+mod network;
 mod observers;
 mod output;
 mod overlay;
@@ -29,6 +30,7 @@ mod scenario;
 mod schema;
 mod source;
 mod stack;
+mod stop;
 mod value;
 
 use crate::progress::Progress;
@@ -107,7 +109,8 @@ pub fn run(request: &Request) -> Result<(), Failure> {
         return list(&crate::root().join("scenarios"), &mut out);
     };
     let clock = Stopwatch::start();
-    let scenario = Scenario::open(file, &request.set)?;
+    let scenario = Scenario::open(file, &request.set).map_err(|e| with_hint(e, file))?;
+    check_files(request, &scenario)?;
     let threads = request
         .threads
         .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -121,6 +124,36 @@ pub fn run(request: &Request) -> Result<(), Failure> {
         return Ok(());
     }
     written(results.table(&mut out).and_then(|()| writeln!(out, "\n{line}")))
+}
+
+/// Files that could not be written at the end are told before the runs.
+fn check_files(request: &Request, scenario: &Scenario) -> Result<(), Failure> {
+    let asked = [&request.json, &request.csv, &request.plot].into_iter().flatten().cloned();
+    let named = ["csv", "json", "svg", "overlay"].map(|kind| scenario.output(kind));
+    for file in asked.chain(named.into_iter().flatten()) {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            let (file, folder) = (file.display(), folder.display());
+            let why = format!("cannot write {file}: there is no folder {folder}");
+            return Err(Failure::Usage(why));
+        }
+    }
+    Ok(())
+}
+
+/// Who names a scenario of the workspace without its folder or ending is told its file.
+fn with_hint(failure: Failure, file: &Path) -> Failure {
+    let Some(stem) = file.file_stem().filter(|_| !file.exists()) else { return failure };
+    let ours = Path::new("scenarios").join(stem).with_extension("toml");
+    let hint = if crate::root().join(&ours).exists() {
+        format!(" (did you mean {}?)", ours.display())
+    } else {
+        "; `cargo xtask sim --list` lists those of this workspace".to_owned()
+    };
+    match failure {
+        Failure::Usage(why) => Failure::Usage(why + &hint),
+        failed @ Failure::Failed(_) => failed,
+    }
 }
 
 /// Every run of the scenario: for each point, a series per replica.
@@ -233,6 +266,8 @@ fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod scenario_tests;
 #[cfg(test)]

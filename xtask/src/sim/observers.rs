@@ -2,19 +2,21 @@
 
 use super::driver::{Driver, Traffic};
 use super::scenario::Point;
-use super::schema::KEYS;
 use super::stack::Reading;
+use super::stop;
 use crate::repro::trials::median;
 use gossip_core::random::Key;
-use gossip_core::sim::observe::{Graph, Spread};
+use gossip_core::sim::observe::{Components, Graph, Spread};
+use std::collections::BTreeMap;
 
-/// Nodes from which path lengths are measured.
-const SOURCES: usize = 20;
+/// How exact a spectral gap is.
+const PRECISION: f64 = 1e-3;
+/// Steps to it at most; an overlay that mixes well takes some dozens.
+const STEPS: usize = 500;
 
 /// The observers of `point`, in the order of their declaration; `preset` if it names none.
 pub(super) fn observed(point: &Point, preset: &[&'static str]) -> Vec<&'static str> {
-    let all = KEYS.iter().filter_map(|key| key.path.strip_prefix("observe."));
-    let named: Vec<_> = all.filter(|name| point.period(name).is_some()).collect();
+    let named: Vec<_> = stop::observers().filter(|name| point.period(name).is_some()).collect();
     if named.is_empty() { preset.to_vec() } else { named }
 }
 
@@ -24,8 +26,11 @@ pub(super) struct Observers {
     /// Each with its period.
     all: Vec<(&'static str, u32)>,
     key: Key,
-    /// What was sent when traffic was last looked at, and the cycle of that.
-    before: [(Traffic, u32); 2],
+    /// What was sent when each observer of traffic last looked, and the cycle of that.
+    before: BTreeMap<&'static str, (Traffic, u32)>,
+    /// Nodes whose clustering is looked at, and from which paths are measured.
+    clustering: usize,
+    paths: usize,
 }
 
 /// What several observers of one cycle share; made when the first of them asks.
@@ -35,6 +40,7 @@ struct Look<'a> {
     readings: Option<Readings>,
     graph: Option<Graph>,
     undirected: Option<Graph>,
+    parts: Option<Components>,
 }
 
 /// What the applications say.
@@ -49,7 +55,13 @@ struct Readings {
 impl Observers {
     pub(super) fn new(point: &Point, names: &[&'static str], seed: u64) -> Self {
         let all = names.iter().map(|name| (*name, point.period(name).unwrap_or(1))).collect();
-        Self { all, key: Key::new(seed).with(OBSERVE), before: Default::default() }
+        Self {
+            all,
+            key: Key::new(seed).with(OBSERVE),
+            before: BTreeMap::new(),
+            clustering: point.size("sample.clustering"),
+            paths: point.size("sample.paths"),
+        }
     }
 
     /// What is to be seen after `cycle`, if it is the turn of any.
@@ -63,7 +75,8 @@ impl Observers {
         if !self.all.iter().any(|(_, period)| is_due(*period)) {
             return None;
         }
-        let mut look = Look { driver, cycle, readings: None, graph: None, undirected: None };
+        let mut look =
+            Look { driver, cycle, readings: None, graph: None, undirected: None, parts: None };
         let all = self.all.clone();
         let values =
             all.iter().map(
@@ -74,14 +87,24 @@ impl Observers {
         Some(values.collect())
     }
 
-    fn value(&mut self, name: &str, look: &mut Look<'_>, cycle: u32) -> Option<f64> {
+    fn value(&mut self, name: &'static str, look: &mut Look<'_>, cycle: u32) -> Option<f64> {
         match name {
-            "messages" => self.sent(0, look, cycle, |traffic| Some(traffic.messages)),
-            "bytes" => self.sent(1, look, cycle, |traffic| traffic.bytes),
+            "messages" => self.sent(name, look, |traffic| Some(traffic.messages)),
+            "bytes" => self.sent(name, look, |traffic| traffic.bytes),
+            "bytes-peers" => self.sent(name, look, |traffic| traffic.peers),
+            "bytes-app" => self.sent(name, look, |traffic| traffic.app),
             "path" => {
                 let mut random = self.key.random(cycle.into());
-                let paths = look.undirected().paths(SOURCES, &mut random);
+                let paths = look.undirected().paths(self.paths, &mut random);
                 (paths.mean > 0.0).then_some(paths.mean)
+            }
+            "clustering" => {
+                let mut random = self.key.with(CLUSTERING).random(cycle.into());
+                Some(look.undirected().sampled_clustering(self.clustering, &mut random).mean)
+            }
+            "spectral-gap" => {
+                let spectrum = look.undirected().spectrum(PRECISION, STEPS)?;
+                Some(spectrum.gap())
             }
             "nodes" | "estimate" | "error" | "max-error" | "epoch-error" | "variance"
             | "informed" => look.readings().value(name),
@@ -93,14 +116,13 @@ impl Observers {
     /// What was sent since the last time, per node and cycle.
     fn sent(
         &mut self,
-        which: usize,
+        name: &'static str,
         look: &mut Look<'_>,
-        cycle: u32,
         of: impl Fn(Traffic) -> Option<u64>,
     ) -> Option<f64> {
         let now = look.driver.traffic();
-        let (before, since) = self.before[which];
-        self.before[which] = (now, cycle);
+        let cycle = look.cycle;
+        let (before, since) = self.before.insert(name, (now, cycle)).unwrap_or_default();
         let sent = of(now)? - of(before).unwrap_or(0);
         let share = look.readings().nodes as f64 * f64::from(cycle - since);
         (share > 0.0).then(|| sent as f64 / share)
@@ -125,16 +147,22 @@ impl Look<'_> {
         self.undirected.get_or_insert_with(|| Graph::new::<[u32; 0]>([]))
     }
 
+    fn parts(&mut self) -> &Components {
+        if self.parts.is_none() {
+            self.parts = Some(self.graph().components());
+        }
+        self.parts.get_or_insert_with(|| Components { sizes: Vec::new() })
+    }
+
     fn overlay(&mut self, name: &str) -> f64 {
         match name {
             "in-degree-sd" => self.graph().in_degree().sd,
             "in-degree-max" => self.graph().in_degree().max,
-            "clustering" => self.undirected().clustering(),
-            "components" => components(self.undirected()).len() as f64,
+            "components" => self.parts().count() as f64,
             "largest" => {
-                let sizes = components(self.undirected());
-                let all: usize = sizes.iter().sum();
-                sizes.iter().max().map_or(0.0, |most| *most as f64 / all as f64)
+                let parts = self.parts();
+                let all = parts.largest() + parts.outside();
+                f64::from(parts.largest()) / f64::from(all.max(1))
             }
             _ => {
                 let graph = self.graph();
@@ -184,42 +212,7 @@ impl Readings {
     }
 }
 
-/// The sizes of the components of an undirected graph.
-fn components(graph: &Graph) -> Vec<usize> {
-    let most = graph.nodes().last().map_or(0, |node| node as usize + 1);
-    let mut seen = vec![false; most];
-    let mut sizes = Vec::new();
-    let mut stack = Vec::new();
-    for first in graph.nodes() {
-        if std::mem::replace(&mut seen[first as usize], true) {
-            continue;
-        }
-        let mut size = 0;
-        stack.push(first);
-        while let Some(node) = stack.pop() {
-            size += 1;
-            for &next in graph.known_to(node) {
-                if !std::mem::replace(&mut seen[next as usize], true) {
-                    stack.push(next);
-                }
-            }
-        }
-        sizes.push(size);
-    }
-    sizes
-}
-
 /// Names the randomness of measures.
 const OBSERVE: u64 = gossip_core::id::hash(b"xtask::sim::observe");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn components_are_counted() {
-        let graph = Graph::new([(0, vec![1]), (1, vec![]), (3, vec![]), (4, vec![3])]);
-        assert_eq!(components(&graph.undirected()), [2, 2]);
-        assert_eq!(components(&Graph::new::<[u32; 0]>([])), [0_usize; 0]);
-    }
-}
+/// And of the nodes whose clustering is looked at, since paths begin elsewhere.
+const CLUSTERING: u64 = 1;

@@ -137,7 +137,9 @@ impl Results<'_> {
         rows[0].extend(curves.iter().map(|curve| curve.name.to_owned()));
         for (at, cycle) in cycles.iter().enumerate() {
             if at % step == 0 || at + 1 == cycles.len() {
-                let cells = curves.iter().map(|curve| curve.at(*cycle).map_or_else(dash, cell));
+                let cells = curves
+                    .iter()
+                    .map(|curve| curve.at(*cycle).map_or_else(dash, |dot| cell(dot.spread)));
                 rows.push([cycle.to_string()].into_iter().chain(cells).collect());
             }
         }
@@ -150,14 +152,12 @@ impl Results<'_> {
         let headings = swept.map(|(key, _)| *key).chain(["cycle"]).chain(names.iter().copied());
         let mut rows = vec![headings.map(str::to_owned).collect::<Vec<_>>()];
         for (point, series) in self.points() {
-            let last = series.iter().filter_map(|s| s.rows.last()).map(|row| row.cycle).max();
             let mut row: Vec<_> = point.swept.iter().map(|(_, value)| value.to_string()).collect();
-            row.push(last.unwrap_or(0).to_string());
-            let curves = curves(series);
+            let ends = series.iter().filter_map(Series::end).map(f64::from);
+            row.push(ending(Spread::of(ends)));
             row.extend(names.iter().map(|name| {
-                let curve = curves.iter().find(|curve| curve.name == *name);
-                let dot = curve.and_then(|curve| curve.at(last.unwrap_or(0)));
-                dot.map_or_else(dash, cell)
+                let seen = Spread::of(series.iter().filter_map(|s| s.last(name)));
+                if seen.count > 0 { cell(seen) } else { dash() }
             }));
             rows.push(row);
         }
@@ -174,7 +174,10 @@ impl Curve {
 
 /// The observers of one point over cycles.
 pub(super) fn curves(replicas: &[Series]) -> Vec<Curve> {
-    let Some(first) = replicas.first() else { return Vec::new() };
+    // All look at the same cycles, as far as they go.
+    let Some(first) = replicas.iter().max_by_key(|series| series.rows.len()) else {
+        return Vec::new();
+    };
     let curve = |(at, name): (usize, &&'static str)| {
         let dots = first.rows.iter().enumerate().filter_map(|(row, seen)| {
             let values = replicas.iter().filter_map(|s| s.rows.get(row)?.values[at]);
@@ -190,14 +193,19 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-fn cell(dot: Dot) -> String {
-    let mean = number(dot.spread.mean);
-    if dot.spread.count < 2 {
+/// The last cycle of the replicas: one number unless a rule ended them.
+fn ending(ends: Spread) -> String {
+    if ends.min == ends.max { format!("{}", ends.max) } else { cell(ends) }
+}
+
+fn cell(spread: Spread) -> String {
+    let mean = number(spread.mean);
+    if spread.count < 2 {
         return mean;
     }
     // Of a sample: the replicas are few of many.
-    let count = dot.spread.count as f64;
-    let sd = dot.spread.sd * (count / (count - 1.0)).sqrt();
+    let count = spread.count as f64;
+    let sd = spread.sd * (count / (count - 1.0)).sqrt();
     if sd == 0.0 { format!("{mean} ±0") } else { format!("{mean} ±{sd:.1e}") }
 }
 

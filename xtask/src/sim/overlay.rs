@@ -208,7 +208,8 @@ fn read(point: &Point) -> Result<Graph, Failure> {
     Ok(named.graph)
 }
 
-fn format(path: &Path) -> Format {
+/// How a graph is written down in a file of this name.
+pub(super) fn format(path: &Path) -> Format {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("dot" | "gv") => Format::Dot,
         Some("graphml" | "xml") => Format::GraphMl,

@@ -3,7 +3,9 @@
 use super::driver::Driver;
 use super::dynamics::{self, Windows};
 use super::observers::{Observers, observed};
+use super::overlay;
 use super::scenario::Point;
+use super::stop::Rule;
 use crate::Failure;
 use gossip_core::random::{Key, Random};
 
@@ -14,6 +16,19 @@ pub(super) struct Series {
     pub(super) names: Vec<&'static str>,
     /// What they saw, in the order of cycles.
     pub(super) rows: Vec<Row>,
+}
+
+impl Series {
+    /// The cycle after which the run was over.
+    pub(super) fn end(&self) -> Option<u32> {
+        self.rows.last().map(|row| row.cycle)
+    }
+
+    /// What an observer saw last.
+    pub(super) fn last(&self, name: &str) -> Option<f64> {
+        let at = self.names.iter().position(|n| *n == name)?;
+        self.rows.iter().rev().find_map(|row| row.values[at])
+    }
 }
 
 /// What was seen after a cycle; 0 is the start.
@@ -51,11 +66,18 @@ pub(super) fn run(
     let names = observed(point, preset);
     let mut observers = Observers::new(point, &names, seed);
     let cycles = point.count("cycles");
+    let mut end = End::of(point, &names)?;
     let mut rows = Vec::new();
     for cycle in 0..=cycles {
         let is_last = cycle == cycles;
         if let Some(values) = observers.look(driver, cycle, is_last) {
+            let is_over = end.is_reached(&values);
             rows.push(Row { cycle, values });
+            if is_over {
+                // For the progress bar.
+                (cycle..cycles).for_each(|_| step());
+                break;
+            }
         }
         if !is_last {
             windows.apply(driver, cycle)?;
@@ -63,7 +85,51 @@ pub(super) fn run(
             step();
         }
     }
+    if let Some(path) = point.file("output.overlay").filter(|_| point.is_first(seed)) {
+        let text = overlay::format(&path).write(&driver.graph());
+        super::save(&path, &text)?;
+    }
     Ok(Series { names, rows })
+}
+
+/// That a run of `point` can end as it says. What is looked at is `preset` if it does not say.
+pub(super) fn check(point: &Point, preset: &[&'static str]) -> Result<(), Failure> {
+    End::of(point, &observed(point, preset)).map(drop)
+}
+
+/// When a run is over before its cycles are.
+struct End {
+    /// The rule, and which of the observers it asks.
+    rule: Option<(Rule, usize)>,
+    /// How often it must still hold.
+    left: u32,
+    times: u32,
+}
+
+impl End {
+    fn of(point: &Point, names: &[&'static str]) -> Result<Self, Failure> {
+        let times = point.count("stop.times");
+        let Some(rule) = point.optional_text("stop.when").and_then(Rule::read) else {
+            return Ok(Self { rule: None, left: times, times });
+        };
+        let Some(at) = names.iter().position(|name| *name == rule.observer) else {
+            let name = rule.observer;
+            return Err(Failure::Usage(format!(
+                "stop.when asks `{name}`, which does not look: set observe.{name} = 1"
+            )));
+        };
+        Ok(Self { rule: Some((rule, at)), left: times, times })
+    }
+
+    /// Whether the run is over, now that this was seen.
+    fn is_reached(&mut self, values: &[Option<f64>]) -> bool {
+        let Some((rule, at)) = &self.rule else { return false };
+        let seen = values[*at];
+        if seen.is_some() {
+            self.left = if rule.holds(seen) { self.left - 1 } else { self.times };
+        }
+        self.left == 0
+    }
 }
 
 /// Tells the nodes whom they know at first.

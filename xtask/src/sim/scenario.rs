@@ -93,26 +93,31 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// What is set for a sampler or an application that no point has would be ignored: an error.
+    /// What is set for a stack, a driver or a key that no point has would be ignored: an error.
     fn check_sections(&self, document: &Document) -> Result<(), Failure> {
         for setting in &document.settings {
-            let Some((section, _)) = setting.key.path.split_once('.') else { continue };
-            let (wanted, is_one) = match section {
-                "newscast" | "cyclon" | "peer-sampling" | "hyparview" | "brahms" => {
-                    ("sampler", section)
+            let path = setting.key.path;
+            if let Some((wanted, is_one)) = wanted(path) {
+                let fits = |point: &Point| {
+                    let named = point.text(wanted);
+                    named == is_one || is_one == "static" && TOPOLOGIES.contains(&named)
+                };
+                if !self.points.iter().any(fits) {
+                    let named = self.first().text(wanted);
+                    let what =
+                        format!("`{path}` has no effect: `{wanted}` is {named}, not {is_one}");
+                    return Err(document.error_at_key(setting, what));
                 }
-                "topology" => ("sampler", "static"),
-                "mean" | "count" | "rumor" | "t-man" => ("application", section),
-                _ => continue,
-            };
-            let fits = |point: &Point| {
-                let named = point.text(wanted);
-                named == is_one || is_one == "static" && TOPOLOGIES.contains(&named)
-            };
-            if !self.points.iter().any(fits) {
-                let named = self.points.first().map_or("", |point| point.text(wanted));
-                let path = setting.key.path;
-                let what = format!("`{path}` has no effect: `{wanted}` is {named}, not {is_one}");
+            }
+            let missing = companion(path)
+                .filter(|companion| !self.points.iter().any(|point| point.has(companion)));
+            if let Some(missing) = missing {
+                let what = format!("`{path}` has no effect without `{missing}`");
+                return Err(document.error_at_key(setting, what));
+            }
+            if path == "output.overlay" && self.points.len() > 1 {
+                let count = self.points.len();
+                let what = format!("`{path}` is of one point, and the sweep has {count}");
                 return Err(document.error_at_key(setting, what));
             }
         }
@@ -122,7 +127,7 @@ impl Scenario {
     /// Things that end before they begin.
     fn check_spans(&self, document: &Document) -> Result<(), Failure> {
         for point in &self.points {
-            for section in ["partition", "churn", "growth"] {
+            for section in ["partition", "churn", "down", "growth"] {
                 let [from, until] = ["from", "until"].map(|end| format!("{section}.{end}"));
                 if point.int(&from) > point.int(&until) {
                     let wrong = |s: &&Setting| s.key.path == from || s.key.path == until;
@@ -165,6 +170,37 @@ impl Scenario {
     }
 }
 
+/// The key that decides whether `path` has an effect, and what it must be.
+fn wanted(path: &str) -> Option<(&'static str, &str)> {
+    let (section, name) = path.split_once('.')?;
+    Some(match (section, name) {
+        ("newscast" | "cyclon" | "peer-sampling" | "hyparview" | "brahms", _) => {
+            ("sampler", section)
+        }
+        ("topology", _) => ("sampler", "static"),
+        ("mean" | "count" | "rumor" | "t-man", _) => ("application", section),
+        ("driver", "order" | "block" | "telling") => ("driver.kind", "cycle"),
+        ("driver", "tick" | "jitter") | ("observe", "bytes" | "bytes-peers" | "bytes-app") => {
+            ("driver.kind", "event")
+        }
+        ("network", "loss" | "link-failure" | "duplication" | "reordering") => return None,
+        ("network", _) => ("driver.kind", "event"),
+        _ => return None,
+    })
+}
+
+/// The key without which `path` has no effect.
+fn companion(path: &str) -> Option<&'static str> {
+    match path {
+        "network.matrix-form" | "network.matrix-unit" | "network.places" => Some("network.matrix"),
+        "network.queue" | "network.shared" => Some("network.bandwidth"),
+        "stop.times" => Some("stop.when"),
+        "oscillation.low" | "oscillation.high" => Some("oscillation.time"),
+        _ if path.starts_with("sessions.") => Some("sessions.up"),
+        _ => None,
+    }
+}
+
 impl Point {
     fn value(&self, path: &str) -> &Value {
         self.values.get(path).unwrap_or_else(|| panic!("`{path}` has no value and no default"))
@@ -204,9 +240,14 @@ impl Point {
         }
     }
 
+    /// Whether a key has a value, given or not.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.values.contains_key(path)
+    }
+
     /// The value of a key of words, if it is given.
     pub(super) fn optional_text(&self, path: &str) -> Option<&str> {
-        self.values.contains_key(path).then(|| self.text(path))
+        self.has(path).then(|| self.text(path))
     }
 
     /// The value of a key of durations, if it is given.
@@ -222,7 +263,7 @@ impl Point {
     /// The period of an observer, if it is asked for.
     pub(super) fn period(&self, observer: &str) -> Option<u32> {
         let path = format!("observe.{observer}");
-        self.values.contains_key(path.as_str()).then(|| self.count(&path))
+        self.has(&path).then(|| self.count(&path))
     }
 
     /// The sides of a lattice, if given.
@@ -231,6 +272,11 @@ impl Point {
             Value::Sides(sides) => Some(sides),
             _ => None,
         }
+    }
+
+    /// Whether `seed` is the first replica's.
+    pub(super) fn is_first(&self, seed: u64) -> bool {
+        self.int("seed").unsigned_abs() == seed
     }
 
     /// A file that a key names.

@@ -6,6 +6,7 @@
 //! `gossip-core/examples/own_protocol.rs`.
 
 use super::driver;
+use super::network;
 use super::run::{self, Series, Start};
 use super::scenario::Point;
 use crate::Failure;
@@ -142,6 +143,8 @@ impl<S: Built> Runner for Stack<S> {
 
     fn check(&self, point: &Point) -> Result<(), Failure> {
         S::Sampler::check(point)?;
+        network::links(point, 0)?;
+        run::check(point, S::App::OBSERVED)?;
         S::App::maker(point, 0).map(drop)
     }
 

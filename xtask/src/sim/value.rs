@@ -1,8 +1,8 @@
 //! What a key may hold, and how it is read from TOML.
 
+use super::stop::{self, Rule};
 use crate::suggest::did_you_mean;
-use gossip_core::sim::fault::Fault;
-use gossip_core::sim::link::Latency;
+use gossip_core::sim::link::{LAWS, Latency};
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Latency,
     /// Whole numbers, each at least 1.
     Sides,
+    /// When a run is over.
+    Rule,
 }
 
 impl fmt::Display for Kind {
@@ -39,10 +41,16 @@ impl fmt::Display for Kind {
             Kind::Text => write!(f, "a text"),
             Kind::Flag => write!(f, "true or false"),
             Kind::Span => write!(f, "a duration such as \"1s\", \"250ms\", \"40us\""),
-            Kind::Latency => {
-                write!(f, "a latency such as \"20ms\", \"5ms..50ms\" (even), \"20ms+30ms\" (tail)")
-            }
+            Kind::Latency => write!(
+                f,
+                "a latency such as \"20ms\", \"5ms..50ms\" (even) or \"20ms+30ms\" (tail); \
+                 all: {LAWS}"
+            ),
             Kind::Sides => write!(f, "a list of whole numbers from 1, such as [100, 100]"),
+            Kind::Rule => write!(
+                f,
+                "a rule such as \"error < 0.001\": an observer, <, <=, > or >=, and a number"
+            ),
         }
     }
 }
@@ -54,7 +62,7 @@ pub(super) enum Value {
     Int(i64),
     /// Of [`Kind::Float`].
     Float(f64),
-    /// Of [`Kind::Choice`], [`Kind::Text`], [`Kind::Span`] and [`Kind::Latency`].
+    /// Of [`Kind::Choice`], [`Kind::Text`], [`Kind::Span`], [`Kind::Latency`] and [`Kind::Rule`].
     Text(String),
     /// Of [`Kind::Flag`].
     Flag(bool),
@@ -114,12 +122,20 @@ pub(super) fn read(kind: Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, Wr
             latency(text).map(|_| Value::Text(text.trim().to_owned()))
         }
         (Kind::Sides, DeValue::Array(items)) => sides(items).map(Value::Sides),
+        (Kind::Rule, DeValue::String(text)) => {
+            Rule::read(text).map(|_| Value::Text(text.trim().to_owned()))
+        }
         _ => None,
     };
     read.ok_or_else(|| {
         let hint = match (kind, inner) {
             (Kind::Choice(words), DeValue::String(text)) => {
                 did_you_mean(text, words.iter().copied())
+            }
+            (Kind::Rule, DeValue::String(text)) => {
+                let named = stop::named(text);
+                let known = stop::observers().any(|observer| observer == named);
+                if known { String::new() } else { did_you_mean(named, stop::observers()) }
             }
             _ => String::new(),
         };
@@ -166,12 +182,12 @@ fn sides(items: &DeArray<'_>) -> Option<Vec<u32>> {
 
 /// A latency as the language of scripts writes it, or `least+mean` for one with a long tail.
 pub(super) fn latency(text: &str) -> Option<Latency> {
-    if let Some((least, mean)) = text.split_once('+') {
-        return Some(Latency::Exponential(span(least)?, span(mean)?));
-    }
-    match format!("latency {}", text.trim()).parse() {
-        Ok(Fault::Latency(latency)) => Some(latency),
-        _ => None,
+    let text = text.trim();
+    match text.split_once('+') {
+        Some((least, mean)) if !mean.starts_with('~') => {
+            Some(Latency::Exponential(span(least)?, span(mean)?))
+        }
+        _ => text.parse().ok(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::lives::Status;
+use super::lives::{Planned, Status};
 use super::parcels::Parcel;
 use super::{Passage, Simulation};
 use crate::node::{Clock, Effects, Node};
@@ -54,20 +54,48 @@ pub(super) enum What {
 impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
     /// Lets time pass until `end`; what is due at `end` itself still happens.
     pub fn run_until(&mut self, end: Time) {
-        loop {
-            let slots = &self.slots;
-            let soon = |due: &Due| prefetch(&slots[due.node as usize]);
-            let Some((at, due)) = self.agenda.pop_until_with(end, soon) else { break };
-            self.happen(at, due);
-        }
+        while self.next(end) {}
         self.now = self.now.max(end);
     }
 
-    /// Lets the next thing happen. Returns false if nothing ever will.
+    /// Lets the next thing happen; deadlines that nobody waits for any more are no things. Returns
+    /// false if nothing ever will.
     pub fn step(&mut self) -> bool {
-        let Some((at, due)) = self.agenda.pop() else { return false };
-        self.happen(at, due);
+        self.next(Time::NEVER)
+    }
+
+    /// Lets the next thing happen that is due by `end`.
+    #[inline]
+    fn next(&mut self, end: Time) -> bool {
+        let deadline = self.deadlines.next();
+        // Deadlines come before all else at their time.
+        let before = match deadline.as_micros().checked_sub(1) {
+            _ if deadline > end || deadline == Time::NEVER => Some(end),
+            before => before.map(Time::from_micros),
+        };
+        let slots = &self.slots;
+        let soon = |due: &Due| prefetch(&slots[due.node as usize]);
+        let next = before.and_then(|before| match before {
+            // The end of time: if nothing is due, time does not move.
+            Time::NEVER => self.agenda.pop(),
+            _ => self.agenda.pop_until_with(before, soon),
+        });
+        match next {
+            Some((at, due)) => self.happen(at, due),
+            None if deadline > end || deadline == Time::NEVER => return false,
+            None => self.pass(),
+        }
         true
+    }
+
+    /// A deadline passes.
+    fn pass(&mut self) {
+        let Some(deadline) = self.deadlines.pop() else { return };
+        self.now = self.now.max(deadline.at);
+        let slot = &self.slots[deadline.node as usize];
+        if slot.life == deadline.life && slot.status != Status::Crashed {
+            self.wake(deadline.node);
+        }
     }
 
     fn happen(&mut self, at: Time, due: Due) {
@@ -107,6 +135,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
     fn wake(&mut self, node: u32) {
         let slot = &mut self.slots[node as usize];
         slot.wake = Time::NEVER;
+        slot.deadline = Planned::Agenda;
         if slot.status != Status::Alive {
             return;
         }
@@ -131,9 +160,8 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
         }
         let clock = self.clock(node);
         let bytes = self.parcels.get(parcel);
-        self.trace.fold(self.now.as_micros());
-        self.trace.fold(u64::from(from) << 32 | u64::from(node));
-        self.trace.fold_bytes(bytes);
+        let ends = u64::from(from) << 32 | u64::from(node);
+        self.trace.fold_delivery(self.now.as_micros(), ends, bytes);
         self.slots[node as usize].node.datagram(from, bytes, clock, &mut self.effects);
         self.parcels.drop(parcel);
         self.carry_out(node);
@@ -185,13 +213,37 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
         self.effects.datagrams = datagrams;
     }
 
+    /// Plans the node's wake, if none is planned as early.
+    #[inline]
     fn plan_wake(&mut self, node: u32) {
         let slot = &mut self.slots[node as usize];
         let wake = slot.node.wake_at().max(self.now);
+        match slot.deadline {
+            // Passed over, as if the node had been woken for nothing.
+            Planned::Unwanted(_) if slot.wake <= self.now => {
+                slot.wake = Time::NEVER;
+                slot.deadline = Planned::Agenda;
+            }
+            Planned::Unwanted(ticket) if wake != Time::NEVER => {
+                self.deadlines.want(ticket, true);
+                slot.deadline = Planned::Deadline(ticket);
+            }
+            Planned::Deadline(ticket) if wake == Time::NEVER => {
+                self.deadlines.want(ticket, false);
+                slot.deadline = Planned::Unwanted(ticket);
+            }
+            _ => {}
+        }
         if wake < slot.wake {
-            slot.wake = wake;
             let life = slot.life;
-            self.plan(wake, node, What::Wake { life });
+            slot.wake = wake;
+            if let Some(ticket) = self.deadlines.push(wake, node, life) {
+                slot.deadline = Planned::Deadline(ticket);
+                self.numbered += 1;
+            } else {
+                slot.deadline = Planned::Agenda;
+                self.plan(wake, node, What::Wake { life });
+            }
         }
     }
 
@@ -211,7 +263,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
         if to as usize >= self.slots.len() {
             return self.effects.counts.add("network", "to nobody");
         }
-        for delay in copies {
+        for &delay in &copies {
             self.deliver(self.now + delay, from, to, bytes);
         }
     }

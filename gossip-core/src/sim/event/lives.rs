@@ -5,6 +5,7 @@ use core::time::Duration;
 use alloc::vec::Vec;
 
 use super::Simulation;
+use super::deadlines::Ticket;
 use super::engine::{PHASE, What};
 use crate::error::ParameterError;
 use crate::node::{self, Node};
@@ -17,8 +18,9 @@ use crate::time::Time;
 #[repr(align(64))]
 pub(super) struct Slot<S: Protocol> {
     pub(super) node: Node<S>,
-    /// The earliest wake on the agenda.
+    /// The earliest wake that is planned, and where.
     pub(super) wake: Time,
+    pub(super) deadline: Planned,
     /// Lives so far: what was due to an earlier one is void.
     pub(super) life: u32,
     pub(super) status: Status,
@@ -33,6 +35,17 @@ pub enum Status {
     Paused,
     /// Dead; its state is kept in case it revives.
     Crashed,
+}
+
+/// Where a wake is planned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Planned {
+    /// On the agenda, if at all.
+    Agenda,
+    /// Among the deadlines.
+    Deadline(Ticket),
+    /// There, but not wanted at present.
+    Unwanted(Ticket),
 }
 
 impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
@@ -71,7 +84,8 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
     pub fn join(&mut self) -> Result<u32, ParameterError> {
         let number = self.slots.len() as u32;
         let node = self.build(number, 0)?;
-        self.slots.push(Slot { node, wake: Time::NEVER, life: 0, status: Status::Alive });
+        let (wake, deadline) = (Time::NEVER, Planned::Agenda);
+        self.slots.push(Slot { node, wake, deadline, life: 0, status: Status::Alive });
         self.start(number);
         Ok(number)
     }
@@ -176,6 +190,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
             let slot = &mut self.slots[node as usize];
             slot.status = Status::Alive;
             slot.wake = Time::NEVER;
+            slot.deadline = Planned::Agenda;
             self.call(node, Node::wake);
             for (from, parcel) in self.held.remove(&node).unwrap_or_default() {
                 self.plan(self.now, node, What::Datagram { from, parcel });
@@ -208,6 +223,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
         slot.status = Status::Alive;
         slot.life += 1;
         slot.wake = Time::NEVER;
+        slot.deadline = Planned::Agenda;
         self.start(node);
     }
 

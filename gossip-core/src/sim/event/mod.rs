@@ -3,7 +3,8 @@
 //!
 //! Every node runs the code that runs on sockets ([`crate::Node`]): its datagrams are encoded,
 //! packed, carried by a [`Link`] and decoded. Rounds come once a tick, each node at a phase of its
-//! own, with jitter. The same seed gives the same run, bit for bit.
+//! own, with jitter. The same seed gives the same run, bit for bit: what is due at the same time
+//! happens in the order in which it was planned, nodes' deadlines first.
 //!
 //! ```
 //! use core::time::Duration;
@@ -22,6 +23,7 @@
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 
+mod deadlines;
 mod engine;
 mod lives;
 mod parcels;
@@ -34,6 +36,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use self::deadlines::Deadlines;
 use self::engine::Due;
 use self::lives::Slot;
 pub use self::lives::Status;
@@ -89,6 +92,7 @@ pub struct Simulation<S: Protocol, L = Network> {
     key: Key,
     now: Time,
     agenda: Box<Agenda<Due>>,
+    deadlines: Deadlines,
     /// Things put on the agenda since the start: they name the driver's own draws.
     numbered: u64,
     parcels: Parcels,
@@ -153,6 +157,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
             key: Key::new(config.seed),
             now: Time::ZERO,
             agenda: Box::default(),
+            deadlines: Deadlines::default(),
             numbered: 0,
             parcels: Parcels::default(),
             held: BTreeMap::new(),
@@ -313,7 +318,8 @@ impl<S: Protocol<Id = u32>, L> Simulation<S, L> {
     /// Bytes of memory the driver holds for nodes, agenda and datagrams under way. What it once
     /// needed it keeps, so this is also the most so far. What stacks allocate is not in it.
     pub fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot<S>>() + self.agenda.bytes() + self.parcels.bytes()
+        let slots = self.slots.capacity() * size_of::<Slot<S>>();
+        slots + self.agenda.bytes() + self.deadlines.bytes() + self.parcels.bytes()
     }
 
     /// From its next start on, `node` belongs to `cluster`: its number, which is its address, is

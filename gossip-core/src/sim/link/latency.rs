@@ -9,6 +9,7 @@ use alloc::string::String;
 
 use crate::random::Random;
 use crate::sim::fault::{Span, span};
+use crate::time::Time;
 
 /// How long messages take.
 ///
@@ -60,8 +61,9 @@ impl Latency {
         match *self {
             Self::Constant(delay) => delay,
             Self::Uniform(low, high) => {
-                let width = high.saturating_sub(low).as_micros() as usize;
-                low.saturating_add(micros(random.below(width.saturating_add(1)) as f64))
+                let width = (Time::ZERO + high.saturating_sub(low)).as_micros() as usize;
+                let more = random.below(width.saturating_add(1)) as u64;
+                low.saturating_add(Duration::from_micros(more))
             }
             Self::Exponential(least, mean) => {
                 least.saturating_add(micros(float(mean) * random.exponential()))
