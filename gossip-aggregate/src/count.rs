@@ -88,9 +88,10 @@ impl<const L: usize> Function for Leaders<L> {
 
     fn start<P: Protocol + ?Sized>(
         &mut self,
-        last: Option<f64>,
+        last: Option<&Shares<L>>,
         cx: &mut impl Local<P>,
     ) -> Shares<L> {
+        let last = last.and_then(Self::estimate);
         let mut shares = Shares::default();
         let nodes = last.unwrap_or(self.expected).max(1.0);
         // An epoch that says nothing most likely had no leader, because too many nodes were

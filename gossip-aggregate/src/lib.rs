@@ -8,6 +8,7 @@
 #![no_std]
 
 pub mod count;
+pub mod epoch;
 pub mod mean;
 pub mod push_pull;
 

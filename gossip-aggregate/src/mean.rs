@@ -56,7 +56,7 @@ impl Function for Mean {
     }
 
     #[inline]
-    fn start<P: Protocol + ?Sized>(&mut self, _: Option<f64>, _: &mut impl Local<P>) -> Finite {
+    fn start<P: Protocol + ?Sized>(&mut self, _: Option<&Finite>, _: &mut impl Local<P>) -> Finite {
         self.0
     }
 
