@@ -64,16 +64,16 @@ pub trait Function: Clone + fmt::Debug {
 
     /// Whether a state off the wire is one that a peer can have.
     #[inline]
-    fn is_sound(_state: &Self::State) -> bool {
+    fn is_sound(&self, _state: &Self::State) -> bool {
         true
     }
 
     /// The state that both partners have after an exchange: what one holds more, the other holds
     /// less, and the sum of the two is as before.
-    fn update(mine: &Self::State, theirs: &Self::State) -> Self::State;
+    fn update(&self, mine: &Self::State, theirs: &Self::State) -> Self::State;
 
     /// What the state says, or `None` while it says nothing yet.
-    fn estimate(state: &Self::State) -> Option<f64>;
+    fn estimate(&self, state: &Self::State) -> Option<f64>;
 }
 
 message! {
@@ -148,7 +148,7 @@ impl<I: PeerId, F: Function> State<I, F> {
     /// The estimate of the epoch under way, if this node takes part in it and it says something
     /// yet. Early in an epoch it is far off.
     pub fn running_estimate(&self) -> Option<f64> {
-        self.current.as_ref().and_then(F::estimate)
+        self.current.as_ref().and_then(|state| self.function.estimate(state))
     }
 
     /// The estimate of the last finished epoch that said something here.
@@ -212,7 +212,7 @@ impl<I: PeerId, F: Function> State<I, F> {
             return;
         };
         let last = last.filter(|_| whole);
-        let estimate = last.as_ref().and_then(F::estimate);
+        let estimate = last.as_ref().and_then(|state| self.function.estimate(state));
         cx.emit(Finished { epoch: ended, estimate });
         self.last = estimate.unwrap_or(self.last);
         self.current = Some(self.function.start(last.as_ref(), cx));
@@ -220,8 +220,8 @@ impl<I: PeerId, F: Function> State<I, F> {
 
     /// The partner's state, unless it is one that no peer can have.
     #[inline]
-    fn checked(state: Option<F::State>, cx: &mut impl Local<Self>) -> Option<F::State> {
-        let sound = state.as_ref().is_none_or(F::is_sound);
+    fn checked(&self, state: Option<F::State>, cx: &mut impl Local<Self>) -> Option<F::State> {
+        let sound = state.as_ref().is_none_or(|state| self.function.is_sound(state));
         if !sound {
             cx.count("unsound state");
         }
@@ -261,10 +261,10 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
     ) -> Option<Self::Message> {
         let together = self.meet(request.epoch, cx);
         let epoch = self.epoch();
-        let theirs = Self::checked(request.state, cx);
+        let theirs = self.checked(request.state, cx);
         let state = match (&mut self.current, theirs) {
             (Some(mine), Some(theirs)) if together => {
-                let updated = F::update(mine, &theirs);
+                let updated = self.function.update(mine, &theirs);
                 Some(core::mem::replace(mine, updated))
             }
             _ => None,
@@ -276,9 +276,9 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
     fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
         let before = self.epoch();
         let together = self.meet(reply.epoch, cx) && before == self.epoch();
-        let theirs = Self::checked(reply.state, cx);
+        let theirs = self.checked(reply.state, cx);
         if let (true, Some(mine), Some(theirs)) = (together, &mut self.current, theirs) {
-            *mine = F::update(mine, &theirs);
+            *mine = self.function.update(mine, &theirs);
         }
     }
 
