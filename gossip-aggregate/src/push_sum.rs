@@ -17,8 +17,10 @@
 //!
 //! # What holds
 //!
-//! The sums of all s and all w stay, over the nodes and what is under way between them. A share that
-//! is lost before it arrives comes back, whatever is lost: that is what acknowledgements are for. If
+//! The sums of all s and all w stay, over the nodes and what is under way between them. A share
+//! that
+//! is lost before it arrives comes back, whatever is lost: that is what acknowledgements are for.
+//! If
 //! it arrives and all of `attempts` acknowledgements are lost, it is there twice: both s and w, so
 //! that a mean is hardly moved. With loss p on each message that is less than `(2p)^attempts` of
 //! all shares.

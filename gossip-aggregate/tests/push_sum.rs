@@ -161,8 +161,10 @@ fn factor<const N: usize>(runs: u64) -> f64 {
 }
 
 /// Lemma 2.3, whose printed constant (1/2 - 1/(2n) = .45 and .49) is off: without choosing oneself
-/// the factor is 1/2 - 1/(2(n-1)) - (n-2)/(4(n-1)^2) = .4198 at n = 10 and .4848 at n = 50 (derived;
-/// simulated independently: .4201 and .4848). One round's factor has an sd of about .1 at n = 10 and
+/// the factor is 1/2 - 1/(2(n-1)) - (n-2)/(4(n-1)^2) = .4198 at n = 10 and .4848 at n = 50
+/// (derived;
+/// simulated independently: .4201 and .4848). One round's factor has an sd of about .1 at n = 10
+/// and
 /// .05 at n = 50: a mean over 20,000 and 8,000 of them errs by .0007 and .0006.
 #[test]
 fn lemma_2_3_the_potential_falls_by_the_exact_factor() {
@@ -213,7 +215,8 @@ fn a_count_is_right_everywhere_soon() {
 }
 
 /// Section 2.2, faults: with loss mu of which the sender hears, time grows by at most 2/(1-mu)^2.
-/// Expected at N = 10^4 and 1 %: 24.5, 29.4 and 48.4 rounds for mu = .05, .2 and .5. One attempt and
+/// Expected at N = 10^4 and 1 %: 24.5, 29.4 and 48.4 rounds for mu = .05, .2 and .5. One attempt
+/// and
 /// no acknowledgement lost is the paper's model; the result is exact whatever was lost.
 #[test]
 fn section_2_2_losses_that_are_heard_of_cost_time_and_nothing_else() {
