@@ -10,11 +10,14 @@
 //! | [`stamp`] | who wrote last: hybrid logical clocks |
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
+//! | [`sketch`] | sketches of sets, from which their difference follows |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod budget;
 mod descent;
@@ -23,6 +26,7 @@ pub mod page;
 mod path;
 mod recent;
 pub mod replica;
+pub mod sketch;
 pub mod stamp;
 mod store;
 mod tree;

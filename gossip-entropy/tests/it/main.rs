@@ -4,5 +4,6 @@ mod cost;
 mod hostile;
 mod laws;
 mod pair;
+mod sketch;
 mod spread;
 mod trials;
