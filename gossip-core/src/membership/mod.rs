@@ -9,6 +9,7 @@
 //! | Membership | A member is judged by | Load per member and period | Choose it when |
 //! |---|---|---|---|
 //! | [`Swim`] | whom it does not answer; it may refute | 2 messages, short | in general |
+//! | [`Fireflies`] | its predecessors on rings; it may rebut | 2 messages a ring | members lie |
 //! | [`Heartbeats`] | each node's [`Detector`] | as its beats say | delays vary |
 //!
 //! ```
@@ -46,6 +47,7 @@ mod config;
 pub mod detector;
 mod dissemination;
 mod event;
+pub mod fireflies;
 mod health;
 pub mod heartbeat;
 mod members;
@@ -62,6 +64,7 @@ mod sync;
 pub use config::{Config, Lifeguard, Suspicion};
 pub use detector::{Deadline, Detector, Phi, PhiConfig, Probes};
 pub use event::{Event, Why};
+pub use fireflies::Fireflies;
 pub use heartbeat::Heartbeats;
 pub use message::{Claim, Command, Message, Page, Request, Update};
 pub use snapshot::{Entry, Snapshot};
