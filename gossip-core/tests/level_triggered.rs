@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gossip_core::membership::{Config as SwimConfig, Heartbeats, PhiConfig, Swim, heartbeat};
+use gossip_core::auth::{Authority, Signer};
+use gossip_core::membership::fireflies::{self, Certificate};
+use gossip_core::membership::{
+    Config as SwimConfig, Fireflies, Heartbeats, PhiConfig, Swim, heartbeat,
+};
 use gossip_core::random::Key;
 use gossip_core::sampling::{
     Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, Remembering, allavena, brahms,
@@ -85,9 +89,22 @@ fn check<S>(node: S, versioned: bool, seed: u64, lost: f64) -> Result<(), TestCa
 where
     S: Layer<(), Id = u32> + Peers<Id = u32> + Clone + Send + 'static,
 {
+    check_each(move |_| node.clone(), versioned, seed, lost)
+}
+
+/// The same, of nodes made by `make`.
+fn check_each<S>(
+    make: impl FnMut(u32) -> S + Send + 'static,
+    versioned: bool,
+    seed: u64,
+    lost: f64,
+) -> Result<(), TestCaseError>
+where
+    S: Layer<(), Id = u32> + Peers<Id = u32> + Send + 'static,
+{
     let network = Network::new(Latency::Constant(Duration::from_millis(20))).loss(0.1).unwrap();
     let config = Config::seeded(seed);
-    let mut sim = Simulation::new(NODES, move |_| node.clone(), network, config).unwrap();
+    let mut sim = Simulation::new(NODES, make, network, config).unwrap();
     let mut readers: Vec<Reader> =
         (0..NODES).map(|_| Reader { versioned, ..Reader::default() }).collect();
     let mut random = Key::new(seed).random(1);
@@ -161,6 +178,14 @@ proptest! {
         check(Heartbeats::<u32, _>::new(accrual).unwrap(), true, seed, lost)?;
         let gossip = heartbeat::Config::gossip(Duration::from_secs(6)).unwrap();
         check(Heartbeats::<u32, _>::new(gossip).unwrap(), true, seed, lost)?;
+        let admitted = |at: u32| {
+            let world = Authority::new(1);
+            let (authority, signer) = (world.signer(u32::MAX), world.signer(at));
+            let number = Key::new(1).random(at.into()).next_u64();
+            let certificate = Certificate::issue(&authority, at, signer.key(), number);
+            Fireflies::new(fireflies::Config::new(u32::MAX, 2), signer, certificate).unwrap()
+        };
+        check_each(admitted, true, seed, lost)?;
         let probing = heartbeat::Config::probing(Duration::from_millis(500)).unwrap();
         check(Heartbeats::<u32, _>::new(probing).unwrap(), true, seed, lost)?;
     }

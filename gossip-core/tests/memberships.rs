@@ -5,6 +5,7 @@ use std::time::Duration;
 use gossip_core::membership::{
     self, Deadline, Heartbeats, Phi, PhiConfig, Probes, Swim, heartbeat,
 };
+use gossip_core::random::Key;
 use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::event::{self, Simulation};
 use gossip_core::sim::link::{Latency, Network};
@@ -51,10 +52,9 @@ macro_rules! runs_over {
                     max: Max<I>,
                 }
             }
-            let peers: $peers = $make.unwrap();
-            let make = move |known| {
-                let max = Max { known, ids: core::marker::PhantomData };
-                Node::new(peers.clone(), max)
+            let make = |at: u32| {
+                let peers: $peers = $make(at).unwrap();
+                Node::new(peers, Max { known: at, ids: core::marker::PhantomData })
             };
             let links = Latency::Uniform(Duration::ZERO, Duration::from_millis(50));
             let config = event::Config::seeded(1);
@@ -75,23 +75,35 @@ macro_rules! runs_over {
     };
 }
 
-runs_over!(over_swim, Swim<I>, Swim::new(membership::Config::default()), true);
+runs_over!(over_swim, Swim<I>, |_| Swim::new(membership::Config::default()), true);
 runs_over!(
     over_phi_accrual,
     Heartbeats<I, Phi>,
-    Heartbeats::new(heartbeat::Config::accrual(PhiConfig::default()).unwrap()),
+    |_| Heartbeats::new(heartbeat::Config::accrual(PhiConfig::default()).unwrap()),
     true
 );
 runs_over!(
     over_gossiped_counters,
     Heartbeats<I, Deadline>,
-    Heartbeats::new(heartbeat::Config::gossip(Duration::from_secs(10)).unwrap()),
+    |_| Heartbeats::new(heartbeat::Config::gossip(Duration::from_secs(10)).unwrap()),
     true
 );
 runs_over!(
     over_probes,
     Heartbeats<I, Probes>,
-    Heartbeats::new(heartbeat::Config::probing(Duration::from_millis(500)).unwrap()),
+    |_| Heartbeats::new(heartbeat::Config::probing(Duration::from_millis(500)).unwrap()),
     true
 );
-runs_over!(over_a_partial_view, Cyclon<I, 19>, Cyclon::new(cyclon::Config::default()), false);
+runs_over!(
+    over_fireflies,
+    Fireflies<I, Keyed>,
+    |at: u32| {
+        let world = Authority::new(1);
+        let (authority, signer) = (world.signer(u32::MAX), world.signer(at));
+        let number = Key::new(1).random(at.into()).next_u64();
+        let certificate = Certificate::issue(&authority, at, signer.key(), number);
+        Fireflies::new(fireflies::Config::new(u32::MAX, 3), signer, certificate)
+    },
+    true
+);
+runs_over!(over_a_partial_view, Cyclon<I, 19>, |_| Cyclon::new(cyclon::Config::default()), false);

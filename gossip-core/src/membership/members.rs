@@ -115,7 +115,7 @@ impl<I: PeerId, T> Members<I, T> {
     }
 
     /// Those who count as members, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Member<I, T>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member<I, T>> + Clone {
         self.order.iter().map(|&slot| self.at(slot))
     }
 
@@ -217,6 +217,27 @@ impl<I: PeerId, T> Members<I, T> {
         self.gone.retain(|&other| other != slot);
         self.at_mut(slot).since = since;
         self.enlist(slot, random);
+    }
+
+    /// The member at `slot` now stands `to`, and comes or goes if that says so; of those gone,
+    /// `remembered` are kept. Returns how it stood.
+    pub(super) fn stand(
+        &mut self,
+        slot: u32,
+        to: Standing,
+        (since, remembered): (u64, usize),
+        random: &mut Random,
+    ) -> Standing {
+        let from = core::mem::replace(&mut self.at_mut(slot).standing, to);
+        if from.state.is_member() && !to.state.is_member() {
+            self.bury(slot);
+            if self.buried() > remembered {
+                self.forget();
+            }
+        } else if !from.state.is_member() && to.state.is_member() {
+            self.revive(slot, since, random);
+        }
+        from
     }
 
     /// How many are gone.

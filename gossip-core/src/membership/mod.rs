@@ -9,6 +9,7 @@
 //! | Membership | A member is judged by | Load per member and period | Choose it when |
 //! |---|---|---|---|
 //! | [`Swim`] | whom it does not answer; it may refute | 2 messages, short | in general |
+//! | [`Fireflies`] | its predecessors on rings; it may rebut | 2 messages a ring | members lie |
 //! | [`Heartbeats`] | each node's [`Detector`] | as its beats say | delays vary |
 //!
 //! ```
@@ -48,6 +49,7 @@ mod dissemination;
 mod event;
 mod farewell;
 mod flaps;
+pub mod fireflies;
 mod health;
 pub mod heartbeat;
 mod members;
@@ -67,6 +69,7 @@ mod twins;
 pub use config::{Config, Lifeguard, Suspicion};
 pub use detector::{Deadline, Detector, Phi, PhiConfig, Probes};
 pub use event::{Event, Why};
+pub use fireflies::Fireflies;
 pub use heartbeat::Heartbeats;
 pub use message::{Claim, Command, Message, Page, Request, Update};
 pub use snapshot::{Entry, Snapshot};

@@ -3,8 +3,8 @@
 use super::experiment::Experiment;
 use super::experiments::{
     Allavena05Partition, Antonov23Hub, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim,
-    Demers87Spatial, Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
-    Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk,
+    Demers87Spatial, Demers87Table1, Hayashibara04Phi, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
+    Jelasity07Sampling, Jelasity09Tman, Johansen06Rings, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk,
     Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
@@ -27,6 +27,8 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Massoulie06Walk),
         Box::new(Das02Swim),
         Box::new(Dadgar18Lifeguard),
+        Box::new(Hayashibara04Phi),
+        Box::new(Johansen06Rings),
         Box::new(Antonov23Hub),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),

@@ -54,17 +54,11 @@ impl<I: PeerId, D: Detector, T: Profile + PartialEq, const U: usize> Heartbeats<
 
     /// The member at `slot` now stands `to`.
     fn turn(&mut self, slot: u32, to: Standing, why: Why<I>, cx: &mut impl Context<Self>) {
-        let member = self.members.at_mut(slot);
-        let from = core::mem::replace(&mut member.standing, to);
-        let peer = member.peer;
+        let peer = self.members.at(slot).peer;
         self.changes += 1;
-        if from.state.is_member() && !to.state.is_member() {
-            self.members.bury(slot);
-            if self.members.buried() > self.config.remembered {
-                self.members.forget();
-            }
-        } else if !from.state.is_member() && to.state.is_member() {
-            self.members.revive(slot, self.changes, cx.rng());
+        let terms = (self.changes, self.config.remembered);
+        let from = self.members.stand(slot, to, terms, cx.rng());
+        if !from.state.is_member() && to.state.is_member() {
             // Where one is back, others may be: a partition has healed.
             self.recontacts.hurry(cx.round());
         }
