@@ -32,7 +32,7 @@ use crate::push_sum::Linear;
 /// ```
 pub type Count<I, const L: usize = LEADERS> = PushPull<I, Leaders<L>>;
 
-/// Leaders whose counts a node keeps side by side, by default: 16 bytes each.
+/// Leaders whose counts a node keeps side by side, by default: 12 bytes each.
 pub const LEADERS: usize = 24;
 
 /// Leaders expected per epoch by default (the paper's C): no leader at all in e^-8 = 0.03 % of
