@@ -3,6 +3,7 @@
 //! | Protocol | For | Reach |
 //! |---|---|---|
 //! | [`RumorMongering`] | news for everybody, with no one in charge | all but a known residue |
+//! | [`Plumtree`] | the same at one copy a node, over neighbours that stay | all that are connected |
 //!
 //! Protocols are sans-IO layers: the same code runs in the simulators of `gossip-core` and on
 //! sockets. What holds under which faults is in the section *Guarantees* of the README.
@@ -10,8 +11,14 @@
 
 extern crate alloc;
 
+pub mod plumtree;
+mod post;
 pub mod rumor;
+mod schedule;
+mod seen;
 
+pub use plumtree::Plumtree;
+pub use post::{MessageId, Post};
 pub use rumor::RumorMongering;
 
 #[cfg(doctest)]

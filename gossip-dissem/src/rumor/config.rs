@@ -4,6 +4,8 @@
 
 use gossip_core::ParameterError;
 
+use crate::seen::Limits;
+
 /// Which way rumors travel in a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,10 +74,7 @@ pub struct Config {
     pub(super) fanout: usize,
     pub(super) hot: usize,
     pub(super) batch: usize,
-    pub(super) age: u16,
-    pub(super) intake: usize,
-    pub(super) share: usize,
-    pub(super) memory: usize,
+    pub(super) limits: Limits,
     pub(super) piggyback: bool,
 }
 
@@ -110,10 +109,7 @@ impl Config {
             fanout: 1,
             hot: 128,
             batch: 32,
-            age: 64,
-            intake: 64,
-            share: 8,
-            memory: 8_192,
+            limits: Limits { age: 64, intake: 64, share: 8, memory: 8_192 },
             piggyback: false,
         }
     }
@@ -152,21 +148,21 @@ impl Config {
     /// 64, our choice: push reaches 10^6 nodes in log2 n + ln n = 34 rounds (Pittel 1987), and loss
     /// of half of all contacts takes less than twice as long.
     pub const fn age(mut self, rounds: u16) -> Self {
-        self.age = rounds;
+        self.limits.age = rounds;
         self
     }
 
     /// Takes in at most this many new rumors a round, from all peers together; others are shed, and
     /// may come again. Default 64: our choice, twice the batch.
     pub const fn intake(mut self, rumors: usize) -> Self {
-        self.intake = rumors;
+        self.limits.intake = rumors;
         self
     }
 
     /// Takes in at most this many new rumors a round from one peer. Default 8, our choice: what one
     /// peer can bring in, the network can carry with the default batch.
     pub const fn share(mut self, rumors: usize) -> Self {
-        self.share = rumors;
+        self.limits.share = rumors;
         self
     }
 
@@ -174,7 +170,7 @@ impl Config {
     /// times two more than [`age`](Self::age): then an identifier outlives every copy of its rumor.
     /// Default 8192: our choice, nearly twice that.
     pub const fn memory(mut self, ids: usize) -> Self {
-        self.memory = ids;
+        self.limits.memory = ids;
         self
     }
 
@@ -191,18 +187,12 @@ impl Config {
             ("fanout f", self.fanout, "peers", 1, "1 to 8"),
             ("hot rumors", self.hot, "rumors", 1, "at least 1"),
             ("batch", self.batch, "rumors", 1, "at least 1"),
-            ("age", self.age as usize, "rounds", 1, "1 to 65535"),
-            ("intake", self.intake, "rumors a round", 1, "at least 1"),
-            ("share", self.share, "rumors a round", 1, "at least 1"),
         ];
         for (parameter, value, unit, least, bound) in bounds {
             ParameterError::new(parameter, value as f64, unit, bound).unless(value >= least)?;
         }
         ParameterError::new("fanout f", self.fanout as f64, "peers", "1 to 8")
             .unless(self.fanout <= FANOUT_MAX)?;
-        let least = self.intake.saturating_mul(usize::from(self.age) + 2);
-        let bound = "at least the intake times two more than the age";
-        ParameterError::new("memory", self.memory as f64, "identifiers", bound)
-            .unless(self.memory >= least)
+        self.limits.check()
     }
 }

@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 
 use gossip_core::{PeerId, Wire};
 
-use super::{Ended, Interest, Rumor, RumorId};
+use super::{Ended, Interest};
+use crate::post::{MessageId, Post};
 
 /// A rumor that is spread here.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<I: PeerId, V: Wire> {
-    pub(super) rumor: Rumor<I, V>,
+    pub(super) rumor: Post<I, V>,
     /// From whom it came first; none if it was published here.
     pub(super) source: Option<I>,
     /// Whether a round has begun since it came: only then it is passed on, and counts contacts.
@@ -121,7 +122,7 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
 
 /// A rumor published here is no longer spread.
 pub(super) struct Farewell<I: PeerId> {
-    pub(super) id: RumorId<I>,
+    pub(super) id: MessageId<I>,
     pub(super) sent: u32,
     pub(super) needed: u32,
     pub(super) why: Ended,
@@ -160,16 +161,16 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
         self.entries.iter().filter(|entry| entry.source.is_none()).count() < self.own_limit()
     }
 
-    pub(super) fn get(&self, id: &RumorId<I>) -> Option<&Entry<I, V>> {
+    pub(super) fn get(&self, id: &MessageId<I>) -> Option<&Entry<I, V>> {
         self.entries.iter().find(|entry| entry.rumor.id == *id)
     }
 
-    pub(super) fn get_mut(&mut self, id: &RumorId<I>) -> Option<&mut Entry<I, V>> {
+    pub(super) fn get_mut(&mut self, id: &MessageId<I>) -> Option<&mut Entry<I, V>> {
         self.entries.iter_mut().find(|entry| entry.rumor.id == *id)
     }
 
     /// Newest first.
-    pub(super) fn rumors(&self) -> impl Iterator<Item = &Rumor<I, V>> {
+    pub(super) fn rumors(&self) -> impl Iterator<Item = &Post<I, V>> {
         self.entries.iter().rev().map(|entry| &entry.rumor)
     }
 
@@ -204,7 +205,7 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
 
     /// Takes in a rumor. If the table is full, the one of others that has been here longest makes
     /// room; returns whether one did, and `None` if there is none.
-    pub(super) fn insert(&mut self, rumor: Rumor<I, V>, source: Option<I>) -> Option<bool> {
+    pub(super) fn insert(&mut self, rumor: Post<I, V>, source: Option<I>) -> Option<bool> {
         let full = self.entries.len() >= self.limit;
         if full {
             let oldest = self.entries.iter().position(|entry| entry.source.is_some())?;
