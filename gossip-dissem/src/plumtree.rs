@@ -6,9 +6,9 @@
 //! stay, such as `HyParView` in `gossip-core`.
 //!
 //! ```text
-//! on a value m from q:   new: deliver; q is eager; send m to the eager but q, and announce m to the
-//!                             lazy but q; if somebody had announced m over `threshold` fewer hops,
-//!                             attach to it, and prune q
+//! on a value m from q:   new: deliver; q is eager; send m to the eager but q, and announce m to
+//!                             the lazy but q; if somebody had announced m over `threshold` fewer
+//!                             hops, attach to it, and prune q
 //!                        known: q is lazy; tell q so (prune)
 //! on prune from q:       q is lazy
 //! on announce m from q:  if m is missing: note that q has it; unless one runs, start timer1 for m
@@ -269,7 +269,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
         }
     }
 
-    /// Delivers what is new, sends it over the eager links, and has it announced over the lazy ones.
+    /// Delivers what is new, sends it over the eager links, and announces it over the lazy ones.
     fn pass_on(
         &mut self,
         post: Post<I, V>,

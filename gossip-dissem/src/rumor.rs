@@ -1,8 +1,8 @@
 //! Rumor mongering: nodes that know a rumor tell random peers, until too many knew it already.
 //!
 //! Demers, Greene, Hauser, Irish, Larson, Shenker, Sturgis, Swinehart, Terry, *Epidemic algorithms
-//! for replicated database maintenance*, PODC 1987, section 1.4 (complex epidemics): push, pull and
-//! push-pull, with feedback and counters.
+//! for replicated database maintenance*, PODC 1987, sections 1.2 and 1.4 (complex epidemics):
+//! push, pull and push-pull; feedback or blind, counter or coin; direct mail.
 //!
 //! ```text
 //! every round:   for each hot rumor: if somebody needed it, count = 0; else if a contact knew it,
@@ -70,6 +70,8 @@ pub struct Traffic {
     pub withheld: u64,
     /// In spare room.
     pub spared: u64,
+    /// By direct mail.
+    pub mailed: u64,
 }
 
 /// A node's part in rumor mongering: values `V` among peers `I`.
@@ -204,9 +206,9 @@ impl<I: PeerId, V: Wire> State<I, V> {
     /// A round begins.
     fn settle(&mut self, cx: &mut impl Local<Self>) {
         let Config { interest, limits, .. } = self.config;
-        self.hot.settle(interest, limits.age, |Farewell { id, sent, needed, why }| {
+        for Farewell { id, sent, needed, why } in self.hot.settle(interest, limits.age, cx.rng()) {
             cx.emit(Event::Ended { id, sent, needed, why });
-        });
+        }
         self.seen.new_round();
         self.contacts.clear();
         self.askers.clear();
@@ -284,13 +286,51 @@ impl<I: PeerId, V: Wire> State<I, V> {
         self.hot.get(id).is_some_and(|entry| !entry.active && entry.source == Some(from))
     }
 
-    fn publish(&mut self, value: V, cx: &mut impl Local<Self>) -> Result<Receipt, Refusal> {
+    fn publish<D: Peers<Id = I>>(
+        &mut self,
+        below: &D,
+        value: V,
+        cx: &mut impl Context<Self>,
+    ) -> Result<Receipt, Refusal> {
         if !self.hot.takes_own() {
             return Err(Refusal::Full { limit: self.hot.own_limit() });
         }
         let id = self.seen.name(cx);
-        self.spread(Post { id, hops: 0, age: 0, value }, None, cx);
-        Ok(Receipt::default())
+        let rumor = Post { id, hops: 0, age: 0, value };
+        self.spread(rumor.clone(), None, cx);
+        let mut mailed = 0;
+        below.for_each(|peer, _| {
+            if mailed < self.config.mail {
+                mailed += 1;
+                cx.send(peer, Message::Spare(rumor.clone()));
+            }
+        });
+        self.traffic.mailed += mailed as u64;
+        Ok(Receipt::attempted(mailed as u32))
+    }
+
+    /// Makes a rumor that came another way hot, be it known or not.
+    fn reheat(
+        &mut self,
+        mut rumor: Post<I, V>,
+        cx: &mut impl Local<Self>,
+    ) -> Result<Receipt, Refusal> {
+        if self.is_hot(&rumor.id) {
+            return Ok(Receipt::default());
+        }
+        rumor.age = 0;
+        if !self.seen.knows(cx.me(), &rumor.id) {
+            self.seen.remember(rumor.id, cx);
+        }
+        match self.hot.insert(rumor, Some(cx.me())) {
+            Some(displaced) => {
+                if displaced {
+                    cx.count("hot rumor displaced");
+                }
+                Ok(Receipt::default())
+            }
+            None => Err(Refusal::Full { limit: self.hot.limit() }),
+        }
     }
 }
 
@@ -298,7 +338,7 @@ impl<I: PeerId, V: Wire> Protocol for State<I, V> {
     type Id = I;
     type Message = Message<I, V>;
     type Event = Event<I, V>;
-    type Command = Command<V>;
+    type Command = Command<I, V>;
 }
 
 impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
@@ -367,12 +407,14 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
 
     fn on_command(
         &mut self,
-        _: &D,
+        below: &D,
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        let Command::Publish(value) = command;
-        self.publish(value, cx)
+        match command {
+            Command::Publish(value) => self.publish(below, value, cx),
+            Command::Reheat(rumor) => self.reheat(rumor, cx),
+        }
     }
 
     fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {

@@ -130,6 +130,15 @@ impl<I: PeerId> Seen<I> {
             cx.count(cause);
             return Verdict::Refused;
         }
+        self.remember(id, cx);
+        Verdict::New
+    }
+
+    /// Remembers `id`, which is not known.
+    pub(crate) fn remember<P>(&mut self, id: MessageId<I>, cx: &mut impl Local<P>)
+    where
+        P: Protocol<Id = I> + ?Sized,
+    {
         if self.order.len() >= self.limits.memory
             && let Some(oldest) = self.order.pop_front()
         {
@@ -138,7 +147,6 @@ impl<I: PeerId> Seen<I> {
         }
         self.known.insert(id);
         self.order.push_back(id);
-        Verdict::New
     }
 
     /// Whether one more may come from `peer` this round; if not, why.

@@ -387,7 +387,7 @@ fn parameters_are_checked_by_name() {
     let refused = |config| State::<u32, Value>::new(config).unwrap_err().to_string();
     let cases = [
         (Config::push(0), "counter k is 0 useless contacts; it must be 1 to 65535"),
-        (Config::push(1).fanout(9), "fanout f is 9 peers; it must be 1 to 8"),
+        (Config::push(1).fanout(17), "fanout f is 17 peers; it must be 1 to 16"),
         (Config::push(1).hot(0), "hot rumors is 0 rumors; it must be at least 1"),
         (Config::push(1).batch(0), "batch is 0 rumors; it must be at least 1"),
         (Config::push(1).age(0), "age is 0 rounds; it must be 1 to 65535"),

@@ -150,7 +150,7 @@ impl Protocol for Member {
     type Id = u32;
     type Message = Message<u32, u32>;
     type Event = Told;
-    type Command = Command<u32>;
+    type Command = Command<u32, u32>;
 }
 
 impl<D: Peers<Id = u32>> Layer<D> for Member {

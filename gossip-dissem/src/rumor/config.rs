@@ -28,12 +28,12 @@ impl Style {
     }
 }
 
-/// When a node loses interest in a rumor.
+/// When a node loses interest in a rumor: the paper's feedback or blind, counter or coin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interest {
     /// After `k` useless contacts in a row: a useful one starts the count again. This is what the
-    /// paper's tables show.
+    /// paper's tables 1 and 3 show.
     Consecutive {
         /// The paper's k.
         k: u16,
@@ -44,18 +44,38 @@ pub enum Interest {
         /// The paper's k.
         k: u16,
     },
+    /// With probability 1/`k` after each useless contact: feedback and coin.
+    Coin {
+        /// The paper's k.
+        k: u16,
+    },
+    /// After `k` copies sent, whatever they were worth: blind and counter. With k = 1 a node tells
+    /// its `fanout` peers once, and is done: infect and die.
+    BlindCounter {
+        /// The paper's k.
+        k: u16,
+    },
+    /// With probability 1/`k` after each copy sent: blind and coin, the paper's table 2.
+    BlindCoin {
+        /// The paper's k.
+        k: u16,
+    },
 }
 
 impl Interest {
     pub(super) const fn k(self) -> u16 {
         match self {
-            Self::Consecutive { k } | Self::Cumulative { k } => k,
+            Self::Consecutive { k }
+            | Self::Cumulative { k }
+            | Self::Coin { k }
+            | Self::BlindCounter { k }
+            | Self::BlindCoin { k } => k,
         }
     }
 }
 
 /// The most peers a node may contact in a round.
-pub const FANOUT_MAX: usize = 8;
+pub const FANOUT_MAX: usize = 16;
 
 /// Parameters of rumor mongering, checked when the protocol is built from them.
 ///
@@ -76,6 +96,7 @@ pub struct Config {
     pub(super) batch: usize,
     pub(super) limits: Limits,
     pub(super) piggyback: bool,
+    pub(super) mail: usize,
 }
 
 impl Default for Config {
@@ -111,6 +132,7 @@ impl Config {
             batch: 32,
             limits: Limits { age: 64, intake: 64, share: 8, memory: 8_192 },
             piggyback: false,
+            mail: 0,
         }
     }
 
@@ -181,17 +203,26 @@ impl Config {
         self
     }
 
+    /// Direct mail (the paper's section 1.2): a rumor published here is at once sent to up to so
+    /// many known peers, beside being spread. Default 0. Over full membership one copy a node, all
+    /// sent by the publisher; what is lost on the way, or does not know a peer, is left to the
+    /// rumor.
+    pub const fn mail(mut self, peers: usize) -> Self {
+        self.mail = peers;
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), ParameterError> {
         let bounds = [
             ("counter k", self.interest.k() as usize, "useless contacts", 1, "1 to 65535"),
-            ("fanout f", self.fanout, "peers", 1, "1 to 8"),
+            ("fanout f", self.fanout, "peers", 1, "1 to 16"),
             ("hot rumors", self.hot, "rumors", 1, "at least 1"),
             ("batch", self.batch, "rumors", 1, "at least 1"),
         ];
         for (parameter, value, unit, least, bound) in bounds {
             ParameterError::new(parameter, value as f64, unit, bound).unless(value >= least)?;
         }
-        ParameterError::new("fanout f", self.fanout as f64, "peers", "1 to 8")
+        ParameterError::new("fanout f", self.fanout as f64, "peers", "1 to 16")
             .unless(self.fanout <= FANOUT_MAX)?;
         self.limits.check()
     }

@@ -32,9 +32,14 @@ message! {
 message! {
     /// What the owner may ask.
     #[derive(PartialEq)]
-    pub enum Command<V: Wire> {
+    pub enum Command<I: PeerId, V: Wire> {
         /// Spread this, from the next round on.
         Publish(V),
+        /// Spread this again, as if it had been published now: an old rumor that somebody was found
+        /// to miss. It is not delivered here. What anti-entropy behind the rumors does when it
+        /// finds a difference (the paper's section 1.5); mailing it instead would cost n copies for
+        /// each that finds it. Who has forgotten the identifier meanwhile is told once more.
+        Reheat(Post<I, V>),
     }
 }
 
