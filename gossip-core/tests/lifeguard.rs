@@ -277,7 +277,8 @@ fn buddies(lifeguard: Lifeguard) -> (usize, usize) {
     (pings, first)
 }
 
-/// Section IV.C: who pings a suspect tells it so first of all; without Buddy only while that is news
+/// Section IV.C: who pings a suspect tells it so first of all; without Buddy only while that is
+/// news
 /// anyway.
 #[test]
 fn section_4_c_a_suspect_is_told_first_of_all() {

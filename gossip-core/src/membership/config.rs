@@ -36,7 +36,8 @@ pub struct Config {
     /// How long a suspect has to refute.
     pub suspicion: Suspicion,
     /// Whether a death that is only heard of counts as one more suspicion until the member has been
-    /// suspected here for the shortest timeout, so that it can object everywhere. Off, it is believed
+    /// suspected here for the shortest timeout, so that it can object everywhere. Off, it is
+    /// believed
     /// at once, as in both papers.
     pub doubt: bool,
     /// What is done against false accusations by slow nodes.
@@ -45,7 +46,8 @@ pub struct Config {
     /// joining and after a partition they come at once, and then ever less often down to this.
     pub sync: u16,
     /// Periods between two pings to some member presumed dead, and between two requests to some
-    /// contact that is not a member, in the long run; 0: never, and then what a partition has parted
+    /// contact that is not a member, in the long run; 0: never, and then what a partition has
+    /// parted
     /// stays apart.
     pub recontact: u16,
     /// Random members told the news in each period while there is any, besides what probes carry:

@@ -129,7 +129,8 @@ impl<'de> Deserialize<'de> for Nothing {
 /// assert_eq!(Finite::decode_all(&bytes), Err(DecodeError::NotFinite));
 /// ```
 ///
-/// It takes eight bytes, and so does an `Option` of it; aligned to four, so that beside an id of four
+/// It takes eight bytes, and so does an `Option` of it; aligned to four, so that beside an id of
+/// four
 /// it takes twelve.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(C)]

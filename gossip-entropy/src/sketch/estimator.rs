@@ -128,7 +128,8 @@ mod tests {
         here.distance(&Estimator::from_bytes(&there.to_bytes()).unwrap())
     }
 
-    /// A standard error of 13 to 17 %: over 1,000 trials, its own standard error is 2.3 % of it, and
+    /// A standard error of 13 to 17 %: over 1,000 trials, its own standard error is 2.3 % of it,
+    /// and
     /// likelihood is biased by its square at most, 3 %. That of few differences is less.
     #[test]
     fn the_standard_error_is_a_sixth() {

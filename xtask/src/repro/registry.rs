@@ -3,9 +3,9 @@
 use super::experiment::Experiment;
 use super::experiments::{
     Allavena05Partition, Antonov23Hub, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim,
-    Demers87Spatial, Demers87Table1, Hayashibara04Phi, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
-    Jelasity07Sampling, Jelasity09Tman, Johansen06Rings, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk,
-    Voulgaris05Indegree,
+    Demers87Spatial, Demers87Table1, Hayashibara04Phi, Jelasity04Variants, Jelasity05Factor,
+    Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Johansen06Rings, Kempe01Spatial,
+    Leitao07Hyparview, Massoulie06Walk, Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use crate::Failure;

@@ -47,7 +47,8 @@
 //! - Which rings are disabled when more than t have accused: the latest t.
 //! - An accusation by who is no predecessor in the accused's own view, which others may see
 //!   differently, is rebutted, too, but only once in half a Delta.
-//! - Who has removed a member whose accuser is gone, and is its predecessor now, accuses it in turn,
+//! - Who has removed a member whose accuser is gone, and is its predecessor now, accuses it in
+//!   turn,
 //!   so that late ones learn of it.
 //! - Certificates bind an address to a key; members are named by their addresses.
 

@@ -173,8 +173,7 @@ fn cluster(params: &Params, seed: u64) -> Cluster {
         ..Config::new(AUTHORITY, t)
     };
     let on = |name| params.choice(name) == "on";
-    let malice =
-        Malice { accuse: on("accuse"), unfounded: on("unfounded"), replay: on("replay") };
+    let malice = Malice { accuse: on("accuse"), unfounded: on("unfounded"), replay: on("replay") };
     let world = Authority::new(seed);
     let make = move |at: u32| {
         let (authority, signer) = (world.signer(AUTHORITY), world.signer(at));
