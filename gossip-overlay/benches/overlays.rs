@@ -110,7 +110,7 @@ fn cyclon(criterion: &mut Criterion, nodes: u32) -> f64 {
         // A random graph's is sqrt(20) = 4.5.
         assert!(degree.mean > 19.0 && degree.sd < 4.5, "{degree:?}");
     };
-    measure(criterion, CYCLON.0, nodes, start, |sim| sim.step(), check)
+    measure(criterion, CYCLON.0, nodes, start, Simulation::step, check)
 }
 
 fn tman(criterion: &mut Criterion, nodes: u32) -> f64 {
@@ -119,11 +119,11 @@ fn tman(criterion: &mut Criterion, nodes: u32) -> f64 {
         Simulation::new(all, 1, Order::Blocked(BLOCK))
     };
     let check = |sim: &Simulation<OverNewscast<u32>>| {
-        let missing = ring::missing_links(sim.nodes().map(|(id, node)| (id, &**node.ring)));
+        let missing = ring::missing_links(sim.nodes().map(|(id, node)| (id, &*node.ring)));
         let share = missing as f64 / f64::from(2 * nodes);
         assert!(share < 0.5, "{share} of the ring's links are missing after {CYCLES} cycles");
     };
-    measure(criterion, TMAN.0, nodes, start, |sim| sim.step(), check)
+    measure(criterion, TMAN.0, nodes, start, Simulation::step, check)
 }
 
 fn main() {

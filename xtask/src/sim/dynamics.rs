@@ -130,8 +130,10 @@ impl Windows {
 impl Windows {
     /// Who has been down long enough comes back, and others stop.
     fn rest(&mut self, driver: &mut dyn Driver, cycle: u32, random: &mut Random) {
-        while let Some((_, nodes)) = self.sleeping.pop_front_if(|sleeping| sleeping.0 <= cycle) {
-            nodes.into_iter().for_each(|node| driver.revive(node));
+        while self.sleeping.front().is_some_and(|sleeping| sleeping.0 <= cycle) {
+            for node in self.sleeping.pop_front().into_iter().flat_map(|sleeping| sleeping.1) {
+                driver.revive(node);
+            }
         }
         if !self.down.0.contains(&cycle) || self.down.1 <= 0.0 {
             return;

@@ -261,7 +261,8 @@ fn bytes_are_told_by_layer() {
 #[test]
 fn a_rule_ends_a_run() {
     let text = "size = 500\ncycles = 60\nreplicas = 3\napplication = 'mean'\n\
-                sampler = 'complete'\n[observe]\nerror = 1\nnodes = 60\n[stop]\nwhen = 'error < 0.01'\n";
+                sampler = 'complete'\n[observe]\nerror = 1\nnodes = 60\n\
+                [stop]\nwhen = 'error < 0.01'\n";
     let ran = run(text);
     let thrice = run(&format!("{text}times = 3"));
     for (once, thrice) in ran.iter().zip(&thrice) {

@@ -180,11 +180,10 @@ fn wanted(path: &str) -> Option<(&'static str, &str)> {
         ("topology", _) => ("sampler", "static"),
         ("mean" | "count" | "rumor" | "t-man", _) => ("application", section),
         ("driver", "order" | "block" | "telling") => ("driver.kind", "cycle"),
-        ("driver", "tick" | "jitter") | ("observe", "bytes" | "bytes-peers" | "bytes-app") => {
-            ("driver.kind", "event")
-        }
         ("network", "loss" | "link-failure" | "duplication" | "reordering") => return None,
-        ("network", _) => ("driver.kind", "event"),
+        ("driver", "tick" | "jitter")
+        | ("observe", "bytes" | "bytes-peers" | "bytes-app")
+        | ("network", _) => ("driver.kind", "event"),
         _ => return None,
     })
 }

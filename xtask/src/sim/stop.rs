@@ -7,12 +7,14 @@ use super::schema::KEYS;
 pub(super) struct Rule {
     /// The observer.
     pub(super) observer: &'static str,
-    compare: fn(&f64, &f64) -> bool,
+    compare: Compare,
     limit: f64,
 }
 
+type Compare = fn(&f64, &f64) -> bool;
+
 /// How a rule compares; longer signs come first.
-const SIGNS: [(&str, fn(&f64, &f64) -> bool); 4] =
+const SIGNS: [(&str, Compare); 4] =
     [("<=", f64::le), (">=", f64::ge), ("<", f64::lt), (">", f64::gt)];
 
 impl Rule {

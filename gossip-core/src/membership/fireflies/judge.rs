@@ -178,7 +178,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         self.speak_anew(cx);
         let note = self.note;
         for peer in core::mem::take(&mut self.answer) {
-            self.show(peer, note, None, cx);
+            Self::show(peer, note, None, cx);
         }
     }
 
@@ -228,7 +228,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             if state == State::Alive {
                 let said = Accusation::sign(&self.signer, cx.me(), (peer, incarnation), ring);
                 self.accept(slot, said, Why::NoAnswer, cx);
-                self.show(peer, None, Some(said), cx);
+                Self::show(peer, None, Some(said), cx);
             }
         }
         self.plan();

@@ -333,7 +333,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         self.watched_at = Some(self.changes);
         self.inherit(cx);
         let mut before = core::mem::take(&mut self.watched);
-        let successors = self.rings.successors(self.certificate.number, self.live());
+        let successors = self.rings.successors(self.certificate.number, &self.live());
         for (ring, peer) in (0..).zip(successors) {
             let open = self.note(peer).is_some_and(|note| !note.disables(ring));
             if !open || self.watched.contains_key(&peer) {
@@ -407,7 +407,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
     fn reach_out(&mut self, cx: &mut impl Context<Self>) {
         let alone = self.members.live() == 0;
         if let Some(contact) = self.contact.ask(cx.me(), alone, cx.round()) {
-            self.show(contact, self.note, None, cx);
+            Self::show(contact, self.note, None, cx);
             self.ask(contact, cx);
         }
         let most = self.config.recontact.min(if alone { 1 } else { u16::MAX });
@@ -416,7 +416,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             let Some(slot) = self.members.some_dead(cx.rng()) else { return };
             let (peer, said) =
                 (self.members.at(slot).peer, self.members.at(slot).profile.accusation);
-            self.show(peer, self.note, said, cx);
+            Self::show(peer, self.note, said, cx);
         }
     }
 
@@ -433,7 +433,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             cx.emit(Event::Gone(aware));
         }
         if let Some(peer) = self.members.sample(cx.rng()) {
-            self.show(peer, self.note, None, cx);
+            Self::show(peer, self.note, None, cx);
         }
     }
 
@@ -518,7 +518,7 @@ impl<I: PeerId, A: Signer, D: ?Sized> Layer<D> for Fireflies<I, A> {
         self.leave(0, cx);
         let me = cx.me();
         for peer in self.members.choose(FAREWELLS, me, cx.rng()) {
-            self.show(peer, self.note, None, cx);
+            Self::show(peer, self.note, None, cx);
         }
     }
 

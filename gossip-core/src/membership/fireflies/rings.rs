@@ -61,7 +61,7 @@ impl Rings {
     pub fn successors<I: Copy + Ord>(
         self,
         number: u64,
-        others: impl Iterator<Item = (I, u64)> + Clone,
+        others: &(impl Iterator<Item = (I, u64)> + Clone),
     ) -> Vec<I> {
         let next = |ring: u8| {
             let place = self.position(ring, number);

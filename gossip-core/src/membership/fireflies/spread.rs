@@ -107,7 +107,6 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
 
     /// Shows `peer` a note and an accusation.
     pub(super) fn show(
-        &self,
         peer: I,
         note: Option<NoteOf<I, A>>,
         accusation: Option<AccusationOf<I, A>>,
