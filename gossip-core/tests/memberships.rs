@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gossip_core::auth::{Authority, Keyed, Signer};
+use gossip_core::membership::fireflies::{self, Certificate, Fireflies};
 use gossip_core::membership::{
     self, Deadline, Heartbeats, Phi, PhiConfig, Probes, Swim, heartbeat,
 };
