@@ -7,7 +7,7 @@
 //! | [`estimator`] | how many differences there are, to within a sixth |
 //! | [`pinsketch`] | 63 bits a difference, for up to 115 of them |
 //! | [`cells`], [`peel`] | 12 bytes a cell, 1.1 to 1.5 cells a difference, for up to 14,000 |
-//! | [`session`], [`answer`] | the two sides that find out, over datagrams |
+//! | [`session`], [`answer`](mod@answer) | the two sides that find out, over datagrams |
 //! | [`wire`] | what they say |
 
 pub mod answer;

@@ -43,7 +43,7 @@
 //!
 //! # Deviations from the paper
 //!
-//! - Pings are not adaptive: a fixed number of misses in a row ([`Probes`](super::Probes)).
+//! - Pings are not adaptive: a fixed number of misses in a row ([`Probes`]).
 //! - Which rings are disabled when more than t have accused: the latest t.
 //! - An accusation by who is no predecessor in the accused's own view, which others may see
 //!   differently, is rebutted, too, but only once in half a Delta.
