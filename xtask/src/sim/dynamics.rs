@@ -130,8 +130,14 @@ impl Windows {
 impl Windows {
     /// Who has been down long enough comes back, and others stop.
     fn rest(&mut self, driver: &mut dyn Driver, cycle: u32, random: &mut Random) {
-        while let Some((_, nodes)) = self.sleeping.pop_front_if(|sleeping| sleeping.0 <= cycle) {
-            nodes.into_iter().for_each(|node| driver.revive(node));
+        while let Some((until, nodes)) = self.sleeping.pop_front() {
+            if until > cycle {
+                self.sleeping.push_front((until, nodes));
+                break;
+            }
+            for node in nodes {
+                driver.revive(node);
+            }
         }
         if !self.down.0.contains(&cycle) || self.down.1 <= 0.0 {
             return;
