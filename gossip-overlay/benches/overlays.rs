@@ -117,7 +117,7 @@ fn tman(criterion: &mut Criterion, nodes: u32) -> f64 {
         Simulation::new(all, 1, Order::Blocked(BLOCK))
     };
     let check = |sim: &Simulation<OverNewscast<u32>>| {
-        let missing = ring::missing_links(sim.nodes().map(|(id, node)| (id, &**node.ring)));
+        let missing = ring::missing_links(sim.nodes().map(|(id, node)| (id, &*node.ring)));
         let share = missing as f64 / f64::from(2 * nodes);
         assert!(share < 0.5, "{share} of the ring's links are missing after {CYCLES} cycles");
     };
