@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gossip_core::membership::{Config as SwimConfig, Heartbeats, PhiConfig, Swim, heartbeat};
 use gossip_core::random::Key;
 use gossip_core::sampling::{
     Allavena, Brahms, Cyclon, HyParView, Newscast, PeerSampling, Remembering, allavena, brahms,
@@ -150,5 +151,17 @@ proptest! {
         check(node.clone(), true, seed, lost)?;
         let memory = remembered::Config::default();
         check(Remembering::<_, 8>::new(node, memory).unwrap(), true, seed, lost)?;
+    }
+
+    /// A member that was dead and came back is another: its version moves.
+    #[test]
+    fn memberships_are_read_right(seed: u64, lost in 0.0..=1.0) {
+        check(Swim::<u32>::new(SwimConfig::default()).unwrap(), true, seed, lost)?;
+        let accrual = heartbeat::Config::accrual(PhiConfig::default()).unwrap();
+        check(Heartbeats::<u32, _>::new(accrual).unwrap(), true, seed, lost)?;
+        let gossip = heartbeat::Config::gossip(Duration::from_secs(6)).unwrap();
+        check(Heartbeats::<u32, _>::new(gossip).unwrap(), true, seed, lost)?;
+        let probing = heartbeat::Config::probing(Duration::from_millis(500)).unwrap();
+        check(Heartbeats::<u32, _>::new(probing).unwrap(), true, seed, lost)?;
     }
 }

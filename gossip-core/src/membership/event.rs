@@ -39,7 +39,9 @@ pub enum Event<I> {
 pub enum Why<I> {
     /// It did not answer this node, neither directly nor through others.
     NoAnswer,
-    /// This member said so.
+    /// It was silent for too long, says this node's detector.
+    Silent,
+    /// This member said so, or is the one that was heard.
     Heard(I),
     /// It was suspected for too long; this many others suspected it, too.
     TimedOut(u8),

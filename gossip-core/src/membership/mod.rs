@@ -6,6 +6,11 @@
 //! place of any of them in a stack. It knows all members, where they know a few; tells how each is,
 //! where they only forget; and costs memory in proportion to the group, where theirs is constant.
 //!
+//! | Membership | A member is judged by | Load per member and period | Choose it when |
+//! |---|---|---|---|
+//! | [`Swim`] | whom it does not answer; it may refute | 2 messages, short | in general |
+//! | [`Heartbeats`] | each node's [`Detector`] | as its beats say | delays vary |
+//!
 //! ```
 //! use gossip_core::membership::{Config, Swim};
 //! use gossip_core::{PeerId, stack};
@@ -38,9 +43,11 @@
 //! ```
 
 mod config;
+pub mod detector;
 mod dissemination;
 mod event;
 mod health;
+pub mod heartbeat;
 mod members;
 mod merge;
 mod message;
@@ -53,7 +60,9 @@ pub mod swim;
 mod sync;
 
 pub use config::{Config, Lifeguard, Suspicion};
+pub use detector::{Deadline, Detector, Phi, PhiConfig, Probes};
 pub use event::{Event, Why};
+pub use heartbeat::Heartbeats;
 pub use message::{Claim, Command, Message, Page, Request, Update};
 pub use snapshot::{Entry, Snapshot};
 pub use state::{Standing, State};

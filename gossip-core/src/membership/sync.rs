@@ -61,7 +61,7 @@ impl Pace {
 
     /// Whether it is due; the pause after that doubles up to `most` rounds, half to one and a half
     /// times that. Never if `most` is 0.
-    fn due(&mut self, most: u16, now: Round, random: &mut Random) -> bool {
+    pub(super) fn due(&mut self, most: u16, now: Round, random: &mut Random) -> bool {
         let due = most > 0 && now.wrapping_sub(self.next) < Round::MAX / 2;
         if due {
             let pause = usize::from(self.pause);
