@@ -168,6 +168,9 @@ fn all_scenarios_are_documented() {
     let mut found = 0;
     for entry in std::fs::read_dir(crate::root().join("scenarios")).expect("the folder") {
         let path = entry.expect("a file").path();
+        if path.extension().is_none_or(|ending| ending != "toml") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).expect("a text");
         assert!(text.starts_with("# "), "{} has no comment on top", path.display());
         let scenario = Scenario::open(&path, &[]).unwrap_or_else(|e| panic!("{e}"));
