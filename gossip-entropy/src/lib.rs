@@ -11,6 +11,7 @@
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
 //! | [`sketch`] | sketches of sets, from which their difference follows |
+//! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
 #![no_std]
@@ -30,6 +31,7 @@ pub mod sketch;
 pub mod stamp;
 mod store;
 mod tree;
+pub mod union;
 
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};

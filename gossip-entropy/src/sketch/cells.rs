@@ -102,17 +102,53 @@ impl Cell {
     }
 }
 
+/// How often an element is met: `a` of the mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// a = 1/8.
+    Dense,
+    /// a = 1/2: the paper's regular mapping, for comparison.
+    Regular,
+    /// a = 3/4.
+    Sparse,
+}
+
+impl Class {
+    /// That of an element.
+    #[inline]
+    pub const fn of(id: u64) -> Self {
+        if id & 15 < 3 { Self::Dense } else { Self::Sparse }
+    }
+
+    /// (1 + 1/a) / 2.
+    #[inline]
+    const fn offset(self) -> f64 {
+        match self {
+            Self::Dense => 4.5,
+            Self::Regular => 1.5,
+            Self::Sparse => 7.0 / 6.0,
+        }
+    }
+
+    /// u^a.
+    #[inline]
+    fn power(self, u: f64) -> f64 {
+        let half = u.sqrt_ieee();
+        match self {
+            Self::Dense => half.sqrt_ieee().sqrt_ieee(),
+            Self::Regular => half,
+            Self::Sparse => half * half.sqrt_ieee(),
+        }
+    }
+}
+
 /// The cells an element is in, in their order, up to [`CELLS`].
 #[derive(Clone, Debug)]
 pub struct Walk {
     at: f64,
     random: u64,
-    dense: bool,
+    class: Class,
 }
-
-/// (1 + 1/a) / 2 of the two classes.
-const DENSE: f64 = 4.5;
-const SPARSE: f64 = 7.0 / 6.0;
 
 /// Added to a number below 2^51 and taken away again, it rounds to a whole one.
 const ROUND: f64 = (1_u64 << 52) as f64;
@@ -121,8 +157,13 @@ impl Walk {
     /// Of the element with this identifier.
     #[inline]
     pub const fn new(id: u64) -> Self {
-        let random = mix(id ^ 0x082e_fa98_ec4e_6c89) | 1;
-        Self { at: 0.0, random, dense: id & 15 < 3 }
+        Self::in_class(id, Class::of(id))
+    }
+
+    /// As if it were of this class.
+    #[inline]
+    pub const fn in_class(id: u64, class: Class) -> Self {
+        Self { at: 0.0, random: mix(id ^ 0x082e_fa98_ec4e_6c89) | 1, class }
     }
 }
 
@@ -140,13 +181,8 @@ impl Iterator for Walk {
         // A multiplicative generator, as in the paper's own code: its upper bits are random.
         self.random = self.random.wrapping_mul(0xda94_2042_e4dd_58b5);
         let u = ((self.random >> 11) + 1) as f64 * (1.0 / (1_u64 << 53) as f64);
-        let (power, c) = if self.dense {
-            (u.sqrt_ieee().sqrt_ieee().sqrt_ieee(), DENSE)
-        } else {
-            let half = u.sqrt_ieee();
-            (half * half.sqrt_ieee(), SPARSE)
-        };
-        let beyond = (at + c) * (1.0 / power) + (0.5 - c);
+        let c = self.class.offset();
+        let beyond = (at + c) * (1.0 / self.class.power(u)) + (0.5 - c);
         // Nearest to half more is the next whole number; from 2^51 on any number will do.
         let next = (beyond + ROUND) - ROUND;
         self.at = if next > at { next } else { at + 1.0 };
@@ -194,7 +230,7 @@ mod tests {
     #[test]
     fn cells_are_met_with_the_papers_probabilities() {
         let mut random = Key::new(2024).random(0);
-        for (alpha, c, class) in [(0.125, DENSE, 0_u64..3), (0.75, SPARSE, 3..16)] {
+        for (alpha, c, class) in [(0.125, 4.5, 0_u64..3), (0.75, 7.0 / 6.0, 3..16)] {
             let mut met = [0_u32; 400];
             let walks = 40_000;
             for _ in 0..walks {

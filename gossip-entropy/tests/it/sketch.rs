@@ -3,118 +3,14 @@
 //! Elements that both sides have cancel in every sketch, whatever their number, so that these sets
 //! are no larger than their difference and a few.
 
-use std::collections::{BTreeSet, VecDeque};
-
-use gossip_core::Wire;
 use gossip_core::random::{Key, Random};
 use gossip_core::wire::Blob;
 use gossip_entropy::Secret;
 use gossip_entropy::sketch::session::QUESTIONS;
 use gossip_entropy::sketch::wire::{Ask, Frame, Need};
-use gossip_entropy::sketch::{
-    Difference, End, Fingerprint, Keys, Session, SetSketch, Step, answer,
-};
+use gossip_entropy::sketch::{Difference, End, Fingerprint, Keys, Session, Step, answer};
 
-/// A set and its sketches.
-#[derive(Clone, Default)]
-pub(crate) struct Side {
-    pub(crate) sketch: SetSketch,
-    pub(crate) ids: BTreeSet<u64>,
-}
-
-impl Side {
-    pub(crate) fn insert(&mut self, element: Fingerprint) {
-        self.sketch.insert(element);
-        self.ids.insert(element.id());
-    }
-}
-
-fn element(random: &mut Random) -> Fingerprint {
-    Fingerprint(u128::from(random.next_u64()) << 64 | u128::from(random.next_u64()))
-}
-
-/// Two sets with 50 common elements and `d` others, half on each side.
-pub(crate) fn sides(d: usize, random: &mut Random) -> [Side; 2] {
-    let mut sides = [Side::default(), Side::default()];
-    for _ in 0..50 {
-        let common = element(random);
-        for side in &mut sides {
-            side.insert(common);
-        }
-    }
-    (0..d).for_each(|at| sides[at % 2].insert(element(random)));
-    sides
-}
-
-/// What is lost of the answers.
-#[derive(Clone, Copy)]
-pub(crate) struct Loss {
-    pub(crate) share: f64,
-    /// The first so many answers.
-    pub(crate) head: usize,
-}
-
-pub(crate) const NONE: Loss = Loss { share: 0.0, head: 0 };
-
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) end: Result<Difference, End>,
-    /// Bytes of answers that came or were lost until the end.
-    pub(crate) bytes: usize,
-    pub(crate) datagrams: usize,
-    pub(crate) questions: usize,
-}
-
-/// `sides[0]` asks. What comes is reordered: each answer goes before those that wait, or behind.
-pub(crate) fn run(sides: &[Side; 2], loss: Loss, reorder: f64, random: &mut Random) -> Run {
-    let [asks, answers] = sides;
-    let (mut session, first) = Session::open(&asks.sketch, 0, random.next_u64());
-    let mut run = Run { end: Err(End::Silent), bytes: 0, datagrams: 0, questions: 0 };
-    let mut asked = Some(first);
-    let mut under_way = VecDeque::new();
-    let mut head = loss.head;
-    loop {
-        if let Some(ask) = asked.take() {
-            run.questions += 1;
-            for frame in answer(&answers.sketch, &ask, usize::MAX) {
-                if random.chance(reorder) {
-                    under_way.push_front(frame);
-                } else {
-                    under_way.push_back(frame);
-                }
-            }
-        }
-        let step = match under_way.pop_front() {
-            Some(frame) => {
-                run.bytes += frame.encoded_len();
-                run.datagrams += 1;
-                if head > 0 || random.chance(loss.share) {
-                    head = head.saturating_sub(1);
-                    continue;
-                }
-                session.take(&asks.sketch, &frame, |id| asks.ids.contains(&id))
-            }
-            None => session.silence(&asks.sketch),
-        };
-        match step {
-            Step::Wait => {}
-            Step::Ask(ask) => asked = Some(ask),
-            Step::Done(difference) => {
-                run.end = Ok(difference);
-                return run;
-            }
-            Step::Ended(end) => {
-                run.end = Err(end);
-                return run;
-            }
-        }
-    }
-}
-
-fn expected(sides: &[Side; 2]) -> Difference {
-    let less = |a: &Side, b: &Side| a.ids.difference(&b.ids).copied().collect();
-    Difference { theirs: less(&sides[1], &sides[0]), ours: less(&sides[0], &sides[1]) }
-}
+use crate::exchange::{Loss, NONE, element, expected, run, sides};
 
 /// Sizes of the difference and what must be reached in the mean: the table at n = 10^6.
 const BARS: [(usize, f64, u32); 5] = [
@@ -129,21 +25,21 @@ const BARS: [(usize, f64, u32); 5] = [
 fn bytes_until_the_difference_is_known() {
     for (d, bar, seeds) in BARS {
         let mut all: Vec<f64> = Vec::new();
-        let mut datagrams = 0;
+        let (mut datagrams, mut after) = (0, 0);
         for seed in 0..seeds {
             let mut random = Key::new(u64::from(seed)).random(d as u64);
-            let sides = sides(d, &mut random);
+            let sides = sides(50, d, &mut random);
             let run = run(&sides, NONE, 0.0, &mut random);
             assert_eq!(run.end, Ok(expected(&sides)), "d = {d}, seed {seed}");
             all.push(run.bytes as f64);
             datagrams = datagrams.max(run.datagrams);
+            after += run.after;
         }
         all.sort_by(f64::total_cmp);
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         let (p95, most) = (all[all.len() * 95 / 100], all[all.len() - 1]);
-        println!(
-            "d = {d}: mean {mean:.0}, p95 {p95:.0}, most {most:.0} bytes, {datagrams} datagrams"
-        );
+        let after = after / all.len();
+        println!("d = {d}: mean {mean:.0}, p95 {p95:.0}, most {most:.0} bytes; {after} too late");
         assert!(
             mean <= bar && p95 <= 1.2 * bar && most <= 2.0 * bar,
             "d = {d}: {mean} {p95} {most}"
@@ -160,7 +56,7 @@ fn loss_and_reordering_cost_bytes_only() {
         for (loss, seeds) in [(0.0, 5), (0.01, 5), (0.05, 5), (0.1, 20), (0.2, 10)] {
             for seed in 0..seeds {
                 let mut random = Key::new(seed).with(d as u64).random((loss * 100.0) as u64);
-                let sides = sides(d, &mut random);
+                let sides = sides(50, d, &mut random);
                 let head = (seed % 3) as usize;
                 let run = run(&sides, Loss { share: loss, head }, 0.3, &mut random);
                 assert_eq!(run.end, Ok(expected(&sides)), "d = {d}, loss {loss}, seed {seed}");
@@ -176,7 +72,7 @@ fn a_lost_head_costs_half_as_much_again_at_most() {
         let mean = |head| {
             let bytes = (0..20).map(|seed| {
                 let mut random = Key::new(seed).random(d as u64);
-                let sides = sides(d, &mut random);
+                let sides = sides(50, d, &mut random);
                 let run = run(&sides, Loss { share: 0.0, head }, 0.0, &mut random);
                 assert_eq!(run.end, Ok(expected(&sides)), "d = {d}, seed {seed}");
                 run.bytes
@@ -193,7 +89,7 @@ fn a_lost_head_costs_half_as_much_again_at_most() {
 #[test]
 fn too_many_differences_are_an_end() {
     let mut random = Key::new(5).random(0);
-    let sides = sides(30_000, &mut random);
+    let sides = sides(50, 30_000, &mut random);
     assert_eq!(run(&sides, NONE, 0.0, &mut random).end, Err(End::TooMany));
 }
 
@@ -202,7 +98,7 @@ fn too_many_differences_are_an_end() {
 fn changes_under_way_are_followed() {
     for seed in 0..20 {
         let mut random = Key::new(seed).random(9);
-        let [mut asks, mut answers] = sides(900, &mut random);
+        let [mut asks, mut answers] = sides(50, 900, &mut random);
         let (mut session, first) = Session::open(&asks.sketch, 0, random.next_u64());
         let mut asked = first;
         let mut rounds = 0;
@@ -243,7 +139,7 @@ fn changes_under_way_are_followed() {
 #[test]
 fn elements_of_one_identifier_are_not_taken_for_one() {
     let mut random = Key::new(77).random(0);
-    let [mut here, mut there] = sides(0, &mut random);
+    let [mut here, mut there] = sides(50, 0, &mut random);
     let one = element(&mut random);
     here.insert(one);
     there.insert(Fingerprint(one.0 ^ 1 << 100));
@@ -263,7 +159,7 @@ fn lies_never_pass() {
     for seed in 0..300 {
         let mut random = Key::new(seed).random(40);
         let d = [5, 90, 150, 600][seed as usize % 4];
-        let sides = sides(d, &mut random);
+        let sides = sides(50, d, &mut random);
         let [asks, answers] = &sides;
         let (mut session, first) = Session::open(&asks.sketch, 0, random.next_u64());
         let mut asked = first;
@@ -329,7 +225,7 @@ fn lie(frame: &mut Frame, random: &mut Random) {
 #[test]
 fn unsolicited_answers_are_not_read() {
     let mut random = Key::new(6).random(0);
-    let [asks, answers] = sides(300, &mut random);
+    let [asks, answers] = sides(50, 300, &mut random);
     let (mut session, first) = Session::open(&asks.sketch, 0, 1);
     let all = answer(&answers.sketch, &first, usize::MAX);
     let (mut stranger, _) = Session::open(&asks.sketch, 0, 2);

@@ -5,7 +5,7 @@ use super::experiments::{
     Allavena05Partition, Antonov23Hub, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim,
     Demers87Spatial, Demers87Table1, Hayashibara04Phi, Jelasity04Variants, Jelasity05Factor,
     Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Johansen06Rings, Kempe01Spatial,
-    Leitao07Hyparview, Massoulie06Walk, Voulgaris05Indegree,
+    Leitao07Hyparview, Massoulie06Walk, Voulgaris05Indegree, Yang24Rateless,
 };
 use super::self_check::SelfCheck;
 use crate::Failure;
@@ -32,6 +32,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Antonov23Hub),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
+        Box::new(Yang24Rateless),
     ]
 }
 
