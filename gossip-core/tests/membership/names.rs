@@ -58,7 +58,7 @@ impl Twins {
         Self { nodes, effects: Effects::default(), now: 0, random, reports: [0; 6] }
     }
 
-    fn call(&mut self, at: usize, call: &Call) {
+    fn call(&mut self, at: usize, call: &Call<'_>) {
         let clock = Clock { now: Time::from_micros(self.now), wall: 0 };
         call(&mut self.nodes[at], clock, &mut self.effects);
         let told = self.effects.events.drain(..);
