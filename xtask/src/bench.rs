@@ -1,14 +1,42 @@
-//! `cargo xtask bench`: the workspace's benchmarks.
+//! `cargo xtask bench`: the workspace's benchmarks, and others' software beside ours.
+
+mod rivals;
 
 use crate::workspace::{Cargo, metadata};
 use crate::{Failure, Stopwatch};
 use serde_json::Value;
 
+/// What `bench` was asked.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Request {
+    /// Ours beside others in the same simulated network: `membership`. Without it, every benchmark
+    /// of the workspace
+    #[arg(value_name = "COMPARISON")]
+    comparison: Option<String>,
+    /// Prints the comparison as JSON
+    #[arg(long, requires = "comparison")]
+    json: bool,
+    /// Runs of each measurement of the comparison
+    #[arg(long, value_name = "N", requires = "comparison")]
+    runs: Option<u8>,
+    /// Arguments for cargo, as in `-- --bench averaging`
+    #[arg(last = true, value_name = "CARGO ARGUMENTS", conflicts_with = "comparison")]
+    args: Vec<String>,
+}
+
+/// Runs what was asked.
+pub(crate) fn run(request: &Request, clock: &Stopwatch) -> Result<(), Failure> {
+    match &request.comparison {
+        Some(comparison) => rivals::run(comparison, request, clock),
+        None => run_all(&request.args, clock),
+    }
+}
+
 /// Runs every benchmark of the workspace, with `args` handed on to `cargo bench`.
 ///
 /// The benchmarks are named one by one: without that, `cargo bench` also starts the unit tests'
 /// harness of every library, which refuses the options that criterion takes.
-pub(crate) fn run(args: &[String], clock: &Stopwatch) -> Result<(), Failure> {
+fn run_all(args: &[String], clock: &Stopwatch) -> Result<(), Failure> {
     let cargo = command(args, &bench_targets(&metadata()?))?;
     println!("bench: {cargo}");
     cargo.run()?;

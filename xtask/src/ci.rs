@@ -42,6 +42,7 @@ fn steps() -> Vec<Step> {
     let fmt = vec![
         cargo("fmt --all --check"),
         cargo("fmt --check --manifest-path xtask/no_std/Cargo.toml"),
+        cargo("fmt --check --manifest-path xtask/rivals/Cargo.toml"),
     ];
     vec![
         Step { name: "fmt", action: Action::Cargo(fmt) },

@@ -26,8 +26,8 @@ enum Task {
     Repro(repro::Request),
     /// A scenario from a file: any stack, network and dynamics, swept and replicated
     Sim(sim::Request),
-    /// The benchmarks
-    Bench(Forwarded),
+    /// The benchmarks; `bench membership` measures others' software beside ours
+    Bench(bench::Request),
     /// The long tests: those named soak_* that `test` leaves out, in release mode
     Soak(Forwarded),
 }
@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Repro(request) => repro::run(&request),
         Task::Sim(request) => sim::run(&request),
-        Task::Bench(forwarded) => bench::run(&forwarded.args, &clock),
+        Task::Bench(request) => bench::run(&request, &clock),
         Task::Soak(forwarded) => soak::run(&forwarded.args, &clock),
     };
     outcome.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)

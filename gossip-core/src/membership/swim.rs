@@ -473,3 +473,6 @@ impl<I: PeerId, T: Profile, const U: usize> Profiles for Swim<I, T, U> {
         self.members.iter().for_each(|member| visit(member.peer, &member.profile));
     }
 }
+
+#[cfg(test)]
+mod model;

@@ -1,0 +1,77 @@
+//! `cargo xtask bench membership`: others' software beside ours.
+//!
+//! `xtask/rivals` is a package of its own with a lock file of its own. Each rival is a feature of
+//! it, tried alone first: one that does not build is left out, and is in the table with what the
+//! compiler said.
+
+use super::Request;
+use crate::workspace::Cargo;
+use crate::{Failure, Stopwatch, suggest};
+
+const MANIFEST: &str = "xtask/rivals/Cargo.toml";
+
+/// Comparisons, and who takes part besides us.
+const COMPARISONS: [(&str, &[&str]); 1] = [("membership", &["foca"])];
+
+/// Builds the rivals of `comparison` and runs it.
+pub(super) fn run(comparison: &str, request: &Request, clock: &Stopwatch) -> Result<(), Failure> {
+    let found = COMPARISONS.iter().find(|(name, _)| *name == comparison);
+    let Some((_, rivals)) = found else { return Err(unknown(comparison)) };
+    let (mut built, mut unbuilt) = (Vec::new(), Vec::new());
+    for rival in *rivals {
+        eprintln!("bench: building {rival} ({clock} since the start)");
+        match cargo("build").arg("--quiet").arg("--features").arg(*rival).read() {
+            Ok(_) => built.push(*rival),
+            Err(failure) => unbuilt.push(format!("{rival}={failure}")),
+        }
+    }
+    measure(comparison, request, &built, &unbuilt).run()
+}
+
+fn cargo(task: &str) -> Cargo {
+    let target = "target/rivals";
+    Cargo::new([task, "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir", target])
+}
+
+fn measure(comparison: &str, request: &Request, built: &[&str], unbuilt: &[String]) -> Cargo {
+    let mut cargo = cargo("run").arg("--quiet");
+    if !built.is_empty() {
+        cargo = cargo.arg("--features").arg(built.join(","));
+    }
+    cargo = cargo.arg("--").arg(comparison);
+    cargo = unbuilt.iter().fold(cargo, |cargo, one| cargo.arg("--unbuilt").arg(one));
+    if request.json {
+        cargo = cargo.arg("--json");
+    }
+    match request.runs {
+        Some(runs) => cargo.arg("--runs").arg(runs.to_string()),
+        None => cargo,
+    }
+}
+
+fn unknown(comparison: &str) -> Failure {
+    let names = || COMPARISONS.iter().map(|(name, _)| *name);
+    let hint = suggest::did_you_mean(comparison, names());
+    let known = suggest::listed(names());
+    Failure::Usage(format!("no comparison `{comparison}`{hint}; there is:{known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rival_that_does_not_build_is_left_out_and_named() {
+        let request = Request { json: true, ..Request::default() };
+        let line = measure("membership", &request, &[], &["foca=error".to_owned()]).to_string();
+        let package = "--manifest-path xtask/rivals/Cargo.toml --target-dir target/rivals";
+        let asked = "membership --unbuilt foca=error --json";
+        assert_eq!(line, format!("cargo run --release --locked {package} --quiet -- {asked}"));
+    }
+
+    #[test]
+    fn an_unknown_comparison_is_refused_with_the_known_ones() {
+        let failure = unknown("memberships");
+        assert!(matches!(&failure, Failure::Usage(why) if why.contains("membership")));
+    }
+}
