@@ -87,16 +87,15 @@ impl Reference {
         if !overrides((incarnation, state), (held.incarnation, held.state)) {
             return;
         }
-        let (mut after, mut since) = (state, now);
+        let mut after = state;
         if state == State::Dead && held.state.is_member() {
-            // A death that was not suspected in this incarnation is a suspicion at first.
-            if held.state == State::Alive || incarnation > held.incarnation {
-                after = State::Suspected;
-            } else {
-                since = held.since;
+            // A death that is only heard of is a suspicion, which ends by itself.
+            if held.state == State::Suspected && incarnation == held.incarnation {
+                return;
             }
+            after = State::Suspected;
         }
-        *held = Held { incarnation, state: after, since };
+        *held = Held { incarnation, state: after, since: now };
     }
 
     fn held(&self) -> BTreeMap<u32, (u32, State)> {
@@ -122,7 +121,10 @@ struct Real {
 
 impl Real {
     fn new() -> Self {
-        let config = Config { lifeguard: Lifeguard::OFF, ..Config::default() };
+        // The rules alone: no budget for accusations, no damping.
+        let (accusations, damping) = (1.0, 0);
+        let lifeguard = Lifeguard::OFF;
+        let config = Config { lifeguard, accusations, damping, ..Config::default() };
         let node = Node::new(ME, Swim::new(config).unwrap(), node::Config::default()).unwrap();
         let mut real = Self { node, effects: Effects::default(), clock: Clock::default() };
         real.join();
