@@ -1,6 +1,8 @@
 //! The side of a [session](super::session) that is asked: it remembers nothing, and what it sends
 //! is bounded for each question.
 //!
+//! Not a protocol: the answering half of the session, where the papers are named.
+//!
 //! ```text
 //! on the first question, with the asker's estimator: d = the estimated difference
 //!     up to 200:   one datagram, a PinSketch of 2 d + 6 numbers, 115 at most

@@ -18,6 +18,11 @@
 //! One stratum on whose bits L differences fall each tells (16 x^2 / (e^x - 1)) with x = 4 L; over
 //! strata that halve, that adds up to 38 whatever d, so that the standard error is 16 %, and less
 //! for few differences, which are in the first strata alone. Beyond 2^30 it says "many".
+//!
+//! # Deviations from the paper
+//!
+//! - Bits are flipped, not set, so that deletions and the other side's elements cancel.
+//! - The number is the likeliest over all strata, not a correction of the first empty one.
 
 /// Strata: 2^26 differences fill the last.
 const STRATA: usize = 26;

@@ -1,5 +1,7 @@
 //! Sketches: how two sets differ, at a cost near the number of differences, whatever their size.
 //!
+//! Not a protocol: those are in the modules below.
+//!
 //! | Module | What |
 //! |---|---|
 //! | [`set`] | all of them for one set, kept up to date with every change |
