@@ -37,8 +37,7 @@ pub struct Config {
     pub suspicion: Suspicion,
     /// Whether a death that is only heard of counts as one more suspicion until the member has been
     /// suspected here for the shortest timeout, so that it can object everywhere. Off, it is
-    /// believed
-    /// at once, as in both papers.
+    /// believed at once, as in both papers.
     pub doubt: bool,
     /// What is done against false accusations by slow nodes.
     pub lifeguard: Lifeguard,
@@ -47,8 +46,7 @@ pub struct Config {
     pub sync: u16,
     /// Periods between two pings to some member presumed dead, and between two requests to some
     /// contact that is not a member, in the long run; 0: never, and then what a partition has
-    /// parted
-    /// stays apart.
+    /// parted stays apart.
     pub recontact: u16,
     /// Random members told the news in each period while there is any, besides what probes carry:
     /// 0 in SWIM, 15 in the implementation that Lifeguard was measured on (3 in each 5th of a

@@ -171,11 +171,16 @@ struct Group {
     flight: usize,
 }
 
+/// Without what counts time or traffic beside the rules (doubts, damping, the budget of
+/// accusations): their counters would make states endless.
 fn config(incarnation: u32) -> Config {
     Config {
         suspicion: Suspicion::Natural(1.0),
         lifeguard: Lifeguard::OFF,
         spare: false,
+        doubt: false,
+        accusations: 1.0,
+        damping: 0,
         incarnation,
         ..Config::default()
     }
