@@ -89,11 +89,13 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
 
     /// Tells `to` what contradicts its message, if anything does.
     pub(super) fn object(&mut self, to: I, cx: &mut impl Context<Self>) {
-        let stale = core::mem::take(&mut self.stale);
+        let mut stale = core::mem::take(&mut self.stale);
         if !stale.is_empty() {
             let mut news = Bounded::new();
             news.fill(stale.iter().filter_map(|&peer| self.record(peer, cx.me())));
             cx.send(to, Message::News(news));
+            // Who speaks for itself is told by that; asked once more, it would answer the same.
+            stale.retain(|peer| *peer != to);
             self.recall_claimed(&stale, cx);
         }
     }

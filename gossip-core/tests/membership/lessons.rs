@@ -73,6 +73,34 @@ fn restarts_with_their_disks_have_nothing_to_contradict() {
     assert!(without >= 9, "control: {without}; seed {seed}");
 }
 
+/// A node comes back with nothing, to others that presume it dead. They ping it; it does not know
+/// them, so that it cannot contradict before it has asked who they are. Meanwhile it is not asked
+/// once more for each answer, which would be a storm: no second has more than twice the messages of
+/// quiet ones. Links are so fast that a storm has thousands.
+#[test]
+fn one_who_cannot_contradict_yet_is_not_asked_again_at_once() {
+    let seed = 39;
+    let node = Swim::new(Config::default()).unwrap();
+    let links = Network::new(Latency::Uniform(SECOND / 10_000, SECOND / 5_000));
+    let config = event::Config::seeded(seed);
+    let mut sim = Simulation::new(10, move |_| node.clone(), links, config).unwrap();
+    (1..10).for_each(|node| sim.contact(node, 0));
+    sim.run_for(SECOND * 40);
+    sim.crash(3);
+    sim.run_for(SECOND * 60);
+    assert_eq!(sim.node(0).unwrap().standing(3).unwrap().state, State::Dead, "seed {seed}");
+    sim.restart(3).unwrap();
+    let mut seconds = 0;
+    while disagreement(&sim).is_some() {
+        sim.record(10_000);
+        sim.run_for(SECOND);
+        let sent = sim.recorded().count();
+        assert!(sent <= 2 * 2 * 10, "{sent} in second {seconds}; seed {seed}");
+        seconds += 1;
+        assert!(seconds < 200, "it never came back; seed {seed}");
+    }
+}
+
 /// `bytes` come to node `to` at once.
 pub(super) fn tell(sim: &mut Events, from: u32, to: u32, bytes: Vec<u8>) {
     sim.inject(from, to, bytes);

@@ -218,6 +218,8 @@ fn mind(me: u32, node: &Node) -> Mind {
 /// Makes `call` at the real node `me`.
 fn make(me: u32, before: Mind, call: &Call) -> Done {
     let (mut node, mut desk) = node(me, before);
+    // News ride on nothing: all that may be told is told by `Tell`, in every order.
+    node.queue = Queue::new();
     match call {
         Call::Tell(to) => {
             let mut news = Bounded::new();
@@ -433,14 +435,14 @@ fn explore(flight: usize) -> usize {
 /// is fair: in every state that three members can come to with two messages under way.
 #[test]
 fn all_orders_of_two_messages_keep_the_rules() {
-    assert_eq!(explore(2), 138_745);
+    assert_eq!(explore(2), 138_649);
 }
 
 /// The same with three messages under way.
 #[test]
-#[ignore = "soak: 2.5 million states"]
+#[ignore = "soak: 3.3 million states"]
 fn soak_all_orders_of_three_messages_keep_the_rules() {
-    assert_eq!(explore(FLIGHT), 2_454_013);
+    assert_eq!(explore(FLIGHT), 3_303_151);
 }
 
 /// The control: where the last word wins, the checker finds the dead rise.
