@@ -19,6 +19,7 @@ use gossip_core::id::digest;
 use gossip_core::{Bounded, Finite, Local, Nothing, ParameterError, Protocol, Refusal};
 
 use crate::push_pull::{Function, PushPull};
+use crate::push_sum::Linear;
 
 /// Push-pull counting.
 ///
@@ -88,9 +89,10 @@ impl<const L: usize> Function for Leaders<L> {
 
     fn start<P: Protocol + ?Sized>(
         &mut self,
-        last: Option<f64>,
+        last: Option<&Shares<L>>,
         cx: &mut impl Local<P>,
     ) -> Shares<L> {
+        let last = last.and_then(|shares| self.estimate(shares));
         let mut shares = Shares::default();
         let nodes = last.unwrap_or(self.expected).max(1.0);
         // An epoch that says nothing most likely had no leader, because too many nodes were
@@ -103,35 +105,60 @@ impl<const L: usize> Function for Leaders<L> {
         shares
     }
 
-    fn is_sound(shares: &Shares<L>) -> bool {
+    fn is_sound(&self, shares: &Shares<L>) -> bool {
         shares.is_sorted_by(|a, b| a.0 < b.0)
             && shares.iter().all(|entry| entry.1.get() > 0.0 && entry.1.get() <= 1.0)
     }
 
-    fn update(mine: &Shares<L>, theirs: &Shares<L>) -> Shares<L> {
-        let mut updated = Shares::default();
-        let (mut ours, mut others) = (mine.iter().peekable(), theirs.iter().peekable());
-        // Both are sorted by leader: merge them, an absent share being 0.
-        while !updated.is_full() {
-            let next = match (ours.peek(), others.peek()) {
-                (Some(a), Some(b)) => a.0.min(b.0),
-                (Some(one), None) | (None, Some(one)) => one.0,
-                (None, None) => break,
-            };
-            let share = |from: &mut core::iter::Peekable<core::slice::Iter<'_, _>>| {
-                from.next_if(|entry: &&(u32, Finite)| entry.0 == next).map_or(0.0, |e| e.1.get())
-            };
-            let mean = f64::midpoint(share(&mut ours), share(&mut others));
-            updated.fill(Finite::new(mean).map(|mean| (next, mean)));
-        }
-        updated
+    fn update(&self, mine: &Shares<L>, theirs: &Shares<L>) -> Shares<L> {
+        merged(mine, theirs, f64::midpoint)
     }
 
-    fn estimate(shares: &Shares<L>) -> Option<f64> {
+    fn estimate(&self, shares: &Shares<L>) -> Option<f64> {
         let mut counts: Bounded<f64, L> = Bounded::default();
         counts.fill(shares.iter().map(|entry| 1.0 / entry.1.get()).filter(|n| n.is_finite()));
         trimmed_mean(&mut counts)
     }
+}
+
+impl<const L: usize> Linear for Leaders<L> {
+    fn scaled(shares: &Shares<L>, factor: f64) -> Option<Shares<L>> {
+        let scaled = |&(leader, share): &(u32, Finite)| {
+            // What has become too small for a double is nothing.
+            let share = Finite::new(share.get() * factor)?;
+            Some((leader, share)).filter(|entry| entry.1.get() > 0.0)
+        };
+        let mut all = Shares::default();
+        all.fill(shares.iter().filter_map(scaled));
+        Some(all)
+    }
+
+    fn plus(one: &Shares<L>, other: &Shares<L>) -> Option<Shares<L>> {
+        Some(merged(one, other, |a, b| a + b))
+    }
+}
+
+/// Merges two maps, both sorted by leader, an absent share being 0; the smallest ids stay.
+fn merged<const L: usize>(
+    mine: &Shares<L>,
+    theirs: &Shares<L>,
+    both: impl Fn(f64, f64) -> f64,
+) -> Shares<L> {
+    let mut merged = Shares::default();
+    let (mut ours, mut others) = (mine.iter().peekable(), theirs.iter().peekable());
+    while !merged.is_full() {
+        let next = match (ours.peek(), others.peek()) {
+            (Some(a), Some(b)) => a.0.min(b.0),
+            (Some(one), None) | (None, Some(one)) => one.0,
+            (None, None) => break,
+        };
+        let share = |from: &mut core::iter::Peekable<core::slice::Iter<'_, _>>| {
+            from.next_if(|entry: &&(u32, Finite)| entry.0 == next).map_or(0.0, |e| e.1.get())
+        };
+        let value = both(share(&mut ours), share(&mut others));
+        merged.fill(Finite::new(value).map(|value| (next, value)));
+    }
+    merged
 }
 
 /// The mean of the middle third: a third is dropped at either end (section 7.3).

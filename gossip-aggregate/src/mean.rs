@@ -6,6 +6,7 @@
 use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 
 use crate::push_pull::{Function, PushPull};
+use crate::push_sum::Linear;
 
 /// Push-pull averaging.
 ///
@@ -56,17 +57,26 @@ impl Function for Mean {
     }
 
     #[inline]
-    fn start<P: Protocol + ?Sized>(&mut self, _: Option<f64>, _: &mut impl Local<P>) -> Finite {
+    fn start<P: Protocol + ?Sized>(&mut self, _: Option<&Finite>, _: &mut impl Local<P>) -> Finite {
         self.0
     }
 
     #[inline]
-    fn update(&mine: &Finite, &theirs: &Finite) -> Finite {
-        // The midpoint of two finite numbers is finite.
-        Finite::new(f64::midpoint(mine.get(), theirs.get())).unwrap_or(mine)
+    fn update(&self, mine: &Finite, theirs: &Finite) -> Finite {
+        mine.midpoint(*theirs)
     }
 
-    fn estimate(state: &Finite) -> Option<f64> {
+    fn estimate(&self, state: &Finite) -> Option<f64> {
         Some(state.get())
+    }
+}
+
+impl Linear for Mean {
+    fn scaled(state: &Finite, factor: f64) -> Option<Finite> {
+        Finite::new(state.get() * factor)
+    }
+
+    fn plus(one: &Finite, other: &Finite) -> Option<Finite> {
+        Finite::new(one.get() + other.get())
     }
 }

@@ -25,13 +25,7 @@
 //! - A request that comes while a node's own exchange is under way is refused explicitly, so that
 //!   overlapping exchanges cannot create or destroy mass (the authors' event-driven code drops it).
 //! - A request that arrives twice is answered once.
-//! - An epoch ends by the node's own count of rounds or by a larger number heard, as in the paper;
-//!   numbers that run more than [`AHEAD`] beyond ours are refused, so that one bad message cannot
-//!   exhaust them.
-//! - A joiner hears the number of the epoch under way from the first who asks it anything, not from
-//!   its contact. If nobody does for a whole epoch, it is alone, and begins one itself.
-//! - An epoch in which a node took part for less than half of its length, because it was called
-//!   away to a later one, says nothing there: its state may be far from the mean yet.
+//! - How epochs begin and end: see [`epoch`](crate::epoch).
 //! - A state that no peer can have is refused and counted ([`Function::is_sound`]).
 
 use core::fmt;
@@ -39,8 +33,12 @@ use core::marker::PhantomData;
 
 use gossip_core::{
     Configured, Exchange, Local, Pairwise, ParameterError, PeerId, Peers, Protocol, Receipt,
-    Refusal, Round, Wire, message,
+    Refusal, Wire, message,
 };
+
+use crate::epoch::{Epochs, Meeting, Turn};
+
+pub use crate::epoch::{AHEAD, Config, GAMMA};
 
 /// What is aggregated: where a node starts, and how two states become one.
 pub trait Function: Clone + fmt::Debug {
@@ -56,26 +54,26 @@ pub trait Function: Clone + fmt::Debug {
     /// If the input cannot be aggregated.
     fn set(&mut self, input: Self::Input) -> Result<(), Refusal>;
 
-    /// The state at the start of an epoch. `last` is what the epoch before said; `None` in the
-    /// first one, or if that said nothing.
+    /// The state at the start of an epoch. `last` is the state in which the epoch before ended;
+    /// `None` in the first one, or if this node took part for less than half of that.
     fn start<P: Protocol + ?Sized>(
         &mut self,
-        last: Option<f64>,
+        last: Option<&Self::State>,
         cx: &mut impl Local<P>,
     ) -> Self::State;
 
     /// Whether a state off the wire is one that a peer can have.
     #[inline]
-    fn is_sound(_state: &Self::State) -> bool {
+    fn is_sound(&self, _state: &Self::State) -> bool {
         true
     }
 
     /// The state that both partners have after an exchange: what one holds more, the other holds
     /// less, and the sum of the two is as before.
-    fn update(mine: &Self::State, theirs: &Self::State) -> Self::State;
+    fn update(&self, mine: &Self::State, theirs: &Self::State) -> Self::State;
 
     /// What the state says, or `None` while it says nothing yet.
-    fn estimate(state: &Self::State) -> Option<f64>;
+    fn estimate(&self, state: &Self::State) -> Option<f64>;
 }
 
 message! {
@@ -97,47 +95,6 @@ pub struct Finished {
     /// What it said here; `None` if this node sat it out, or took part for less than half of it,
     /// or it said nothing.
     pub estimate: Option<f64>,
-}
-
-/// Parameters of push-pull aggregation.
-#[derive(Clone, Debug)]
-pub struct Config<F> {
-    function: F,
-    gamma: Option<u32>,
-    founder: bool,
-}
-
-/// Rounds of an epoch by default: the variance falls by 0.3033^30 = 3e-16 (paper, section 7).
-pub const GAMMA: u32 = 30;
-
-/// How many epochs a message may run ahead of ours: more than any sleep, and too few to exhaust
-/// the numbers. Our choice.
-pub const AHEAD: u64 = 1 << 32;
-
-impl<F> Config<F> {
-    /// For a node that is there from the start, such as all nodes of most simulations: it takes
-    /// part at once.
-    pub const fn founding(function: F) -> Self {
-        Self { function, gamma: Some(GAMMA), founder: true }
-    }
-
-    /// For a node that joins a running system: it sits out the epoch that is under way. If it is
-    /// alone, it begins the next one itself.
-    pub const fn joining(function: F) -> Self {
-        Self { function, gamma: Some(GAMMA), founder: false }
-    }
-
-    /// Restarts every `rounds` rounds (the paper's gamma) instead of every [`GAMMA`]; below 2^24.
-    pub const fn epoch(mut self, rounds: u32) -> Self {
-        self.gamma = Some(rounds);
-        self
-    }
-
-    /// Never restarts: one epoch for ever.
-    pub const fn endless(mut self) -> Self {
-        self.gamma = None;
-        self
-    }
 }
 
 /// The standard deviation by which lost messages move the mean of all states in an epoch, and so
@@ -174,48 +131,16 @@ pub struct State<I, F: Function> {
     current: Option<F::State>,
     /// What the last epoch said; NaN while none has said anything.
     last: f64,
-    epoch: u64,
-    /// The round in which this epoch began here.
-    began: Round,
-    /// Rounds of an epoch, least byte first; 0 if it never ends. Three bytes, and the standing in
-    /// the fourth, keep a node within its cache lines.
-    gamma: [u8; 3],
-    standing: Standing,
+    epochs: Epochs,
     id: PhantomData<fn() -> I>,
-}
-
-/// How far a node has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// Not called yet; takes part from the first call on.
-    Founder,
-    /// Not called yet; sits out the epoch under way.
-    Newcomer,
-    /// Sits out an epoch whose number no message has told yet.
-    Listening,
-    /// Sits out an epoch whose number it knows, or takes part.
-    Informed,
 }
 
 impl<I: PeerId, F: Function> Configured for State<I, F> {
     type Config = Config<F>;
 
     fn new(config: Config<F>) -> Result<Self, ParameterError> {
-        let Config { function, gamma, founder } = config;
-        let rounds = gamma.unwrap_or(1);
-        ParameterError::new("epoch gamma", rounds.into(), "rounds", "1 to 16,777,215")
-            .unless((1..1 << 24).contains(&rounds))?;
-        let [low, middle, high, _] = gamma.unwrap_or(0).to_le_bytes();
-        Ok(Self {
-            function,
-            current: None,
-            last: f64::NAN,
-            epoch: 0,
-            began: 0,
-            gamma: [low, middle, high],
-            standing: if founder { Standing::Founder } else { Standing::Newcomer },
-            id: PhantomData,
-        })
+        let (function, epochs) = config.build()?;
+        Ok(Self { function, current: None, last: f64::NAN, epochs, id: PhantomData })
     }
 }
 
@@ -223,7 +148,7 @@ impl<I: PeerId, F: Function> State<I, F> {
     /// The estimate of the epoch under way, if this node takes part in it and it says something
     /// yet. Early in an epoch it is far off.
     pub fn running_estimate(&self) -> Option<f64> {
-        self.current.as_ref().and_then(F::estimate)
+        self.current.as_ref().and_then(|state| self.function.estimate(state))
     }
 
     /// The estimate of the last finished epoch that said something here.
@@ -233,7 +158,7 @@ impl<I: PeerId, F: Function> State<I, F> {
 
     /// The epoch under way.
     pub const fn epoch(&self) -> u64 {
-        self.epoch
+        self.epochs.number()
     }
 
     /// The state of the epoch under way; none while this node sits it out.
@@ -251,53 +176,12 @@ impl<I: PeerId, F: Function> State<I, F> {
         &mut self.function
     }
 
-    /// Rounds of an epoch; `None` if it never ends.
-    #[inline]
-    fn gamma(&self) -> Option<u32> {
-        let [low, middle, high] = self.gamma;
-        Some(u32::from_le_bytes([low, middle, high, 0])).filter(|&gamma| gamma > 0)
-    }
-
     /// Starts the first epoch, or the next when this one is over.
     #[inline]
     fn keep_time(&mut self, cx: &mut impl Local<Self>) {
-        if matches!(self.standing, Standing::Founder | Standing::Newcomer) {
-            self.begin(cx);
-        } else if self.gamma().is_some_and(|gamma| self.spent(cx.round()) >= gamma) {
-            self.become_part_of(self.epoch.saturating_add(1), cx);
+        if let Some(turn) = self.epochs.keep_time(cx.round()) {
+            self.turn(turn, cx);
         }
-    }
-
-    /// The first call.
-    #[cold]
-    fn begin(&mut self, cx: &mut impl Local<Self>) {
-        self.began = cx.round();
-        if self.standing == Standing::Founder {
-            self.current = Some(self.function.start(None, cx));
-            self.standing = Standing::Informed;
-        } else {
-            self.standing = Standing::Listening;
-        }
-    }
-
-    /// Rounds of this epoch spent here.
-    #[inline]
-    const fn spent(&self, round: Round) -> u32 {
-        round.wrapping_sub(self.began)
-    }
-
-    /// Finishes the epoch under way, and takes part in `epoch`.
-    #[cold]
-    fn become_part_of(&mut self, epoch: u64, cx: &mut impl Local<Self>) {
-        let spent = self.spent(cx.round()).saturating_mul(2);
-        let enough = self.gamma().is_none_or(|gamma| spent >= gamma);
-        let estimate = self.running_estimate().filter(|_| enough);
-        cx.emit(Finished { epoch: self.epoch, estimate });
-        self.last = estimate.unwrap_or(self.last);
-        self.current = Some(self.function.start(estimate, cx));
-        self.epoch = epoch;
-        self.began = cx.round();
-        self.standing = Standing::Informed;
     }
 
     /// A partner is in `epoch`: jumps there if it is later than ours. Returns whether the partner
@@ -305,26 +189,39 @@ impl<I: PeerId, F: Function> State<I, F> {
     #[inline]
     fn meet(&mut self, epoch: u64, cx: &mut impl Local<Self>) -> bool {
         self.keep_time(cx);
-        let ahead = epoch.saturating_sub(self.epoch);
-        if ahead > AHEAD {
-            cx.count("epoch too far ahead");
-            return false;
+        match self.epochs.meet(epoch, cx.round()) {
+            Meeting::Together => true,
+            Meeting::Apart => false,
+            Meeting::Ahead(turn) => {
+                self.turn(turn, cx);
+                true
+            }
+            Meeting::TooFar => {
+                cx.count("epoch too far ahead");
+                false
+            }
         }
-        if self.standing == Standing::Listening {
-            // A joiner hears which epoch it sits out; a later one is the first it takes part in.
-            self.epoch = self.epoch.max(epoch);
-            self.began = cx.round();
-            self.standing = Standing::Informed;
-        } else if ahead > 0 {
-            self.become_part_of(epoch, cx);
-        }
-        epoch == self.epoch
+    }
+
+    /// Finishes the epoch before, if there was one, and begins one.
+    #[cold]
+    fn turn(&mut self, turn: Turn, cx: &mut impl Local<Self>) {
+        let last = self.current.take();
+        let Turn::Next { ended, whole } = turn else {
+            self.current = Some(self.function.start(None, cx));
+            return;
+        };
+        let last = last.filter(|_| whole);
+        let estimate = last.as_ref().and_then(|state| self.function.estimate(state));
+        cx.emit(Finished { epoch: ended, estimate });
+        self.last = estimate.unwrap_or(self.last);
+        self.current = Some(self.function.start(last.as_ref(), cx));
     }
 
     /// The partner's state, unless it is one that no peer can have.
     #[inline]
-    fn checked(state: Option<F::State>, cx: &mut impl Local<Self>) -> Option<F::State> {
-        let sound = state.as_ref().is_none_or(F::is_sound);
+    fn checked(&self, state: Option<F::State>, cx: &mut impl Local<Self>) -> Option<F::State> {
+        let sound = state.as_ref().is_none_or(|state| self.function.is_sound(state));
         if !sound {
             cx.count("unsound state");
         }
@@ -339,7 +236,7 @@ impl<I: PeerId, F: Function> Protocol for State<I, F> {
     type Command = F::Input;
 
     fn version(&self) -> u64 {
-        self.epoch
+        self.epoch()
     }
 }
 
@@ -351,7 +248,7 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
         self.keep_time(cx);
         let state = Some(self.current.clone()?);
         let partner = below.sample(cx.rng())?;
-        Some((partner, Message { epoch: self.epoch, state }))
+        Some((partner, Message { epoch: self.epoch(), state }))
     }
 
     #[inline]
@@ -363,11 +260,11 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
         let together = self.meet(request.epoch, cx);
-        let epoch = self.epoch;
-        let theirs = Self::checked(request.state, cx);
+        let epoch = self.epoch();
+        let theirs = self.checked(request.state, cx);
         let state = match (&mut self.current, theirs) {
             (Some(mine), Some(theirs)) if together => {
-                let updated = F::update(mine, &theirs);
+                let updated = self.function.update(mine, &theirs);
                 Some(core::mem::replace(mine, updated))
             }
             _ => None,
@@ -377,11 +274,11 @@ impl<I: PeerId, F: Function, D: Peers<Id = I>> Exchange<D> for State<I, F> {
 
     #[inline]
     fn complete(&mut self, _: &D, _: I, reply: Self::Message, cx: &mut impl Local<Self>) {
-        let before = self.epoch;
-        let together = self.meet(reply.epoch, cx) && before == self.epoch;
-        let theirs = Self::checked(reply.state, cx);
+        let before = self.epoch();
+        let together = self.meet(reply.epoch, cx) && before == self.epoch();
+        let theirs = self.checked(reply.state, cx);
         if let (true, Some(mine), Some(theirs)) = (together, &mut self.current, theirs) {
-            *mine = F::update(mine, &theirs);
+            *mine = self.function.update(mine, &theirs);
         }
     }
 

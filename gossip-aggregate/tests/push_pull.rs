@@ -6,8 +6,11 @@
 //! of .002 for uniform inputs and .009 for a peak, so that means over 20 runs err by .0005 and
 //! .002.
 
+mod common;
+
 use std::f64::consts::E;
 
+use common::Uniform;
 use gossip_aggregate::push_pull::{Config, loss_sd};
 use gossip_aggregate::{Average, Count, Leaders, Mean};
 use gossip_core::random::Key;
@@ -21,36 +24,6 @@ use gossip_core::{
     Configured, Exchange, Finite, Layer, Local, Nothing, Pairwise, ParameterError, PeerId, Peers,
     Protocol, Random, stack,
 };
-
-/// Uniform peers among the living, as the paper's analysis has them.
-struct Uniform {
-    live: Vec<u32>,
-    me: u32,
-}
-
-impl Uniform {
-    fn of(nodes: u32) -> Self {
-        Self { live: (0..nodes).collect(), me: 0 }
-    }
-}
-
-impl<S> World<S> for Uniform {
-    fn enter(&mut self, node: u32, _: u32, _: Activation) {
-        self.me = node;
-    }
-}
-
-impl Peers for Uniform {
-    type Id = u32;
-
-    fn sample(&self, random: &mut Random) -> Option<u32> {
-        (0..100).find_map(|_| random.pick(&self.live).copied().filter(|&peer| peer != self.me))
-    }
-
-    fn for_each(&self, mut visit: impl FnMut(u32, u64)) {
-        self.live.iter().for_each(|&peer| visit(peer, 0));
-    }
-}
 
 /// Fixed random neighbours, the same number for each.
 struct Wired {
@@ -650,9 +623,10 @@ fn unsound_shares_are_refused() {
         shares.fill(entries.iter().map(|&(id, share)| (id, Finite::new(share).unwrap())));
         shares
     };
-    assert!(Leaders::is_sound(&shares(&[])));
-    assert!(Leaders::is_sound(&shares(&[(1, 0.5), (7, 1.0)])));
+    let leaders = Leaders::default();
+    assert!(leaders.is_sound(&shares(&[])));
+    assert!(leaders.is_sound(&shares(&[(1, 0.5), (7, 1.0)])));
     for bad in [&[(7, 0.5), (1, 0.5)][..], &[(1, 0.5), (1, 0.5)], &[(1, -0.5)], &[(1, 1.5)]] {
-        assert!(!Leaders::is_sound(&shares(bad)), "{bad:?}");
+        assert!(!leaders.is_sound(&shares(bad)), "{bad:?}");
     }
 }

@@ -161,6 +161,24 @@ impl Finite {
     pub const fn get(self) -> f64 {
         f64::from_bits(self.0.get() ^ MASK)
     }
+
+    /// The number in the middle between the two: finite, as they are.
+    ///
+    /// ```
+    /// use gossip_core::Finite;
+    ///
+    /// let large = Finite::new(f64::MAX).unwrap();
+    /// assert_eq!(large.midpoint(large), large);
+    /// assert_eq!(large.midpoint(Finite::ZERO).get(), f64::MAX / 2.0);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub const fn midpoint(self, other: Self) -> Self {
+        match Self::new(f64::midpoint(self.get(), other.get())) {
+            Some(middle) => middle,
+            None => self,
+        }
+    }
 }
 
 // Without NaN and negative zero, equality of the bits is that of the numbers.
