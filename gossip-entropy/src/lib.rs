@@ -10,11 +10,15 @@
 //! | [`stamp`] | who wrote last: hybrid logical clocks |
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
+//! | [`sketch`] | sketches of sets, from which their difference follows |
+//! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
 #![no_std]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 mod budget;
 mod descent;
@@ -23,9 +27,11 @@ pub mod page;
 mod path;
 mod recent;
 pub mod replica;
+pub mod sketch;
 pub mod stamp;
 mod store;
 mod tree;
+pub mod union;
 
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};

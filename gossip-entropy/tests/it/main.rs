@@ -1,8 +1,11 @@
 //! Replicas against the paper's claims, naive models, lossy networks and hostile peers.
 
 mod cost;
+mod exchange;
 mod hostile;
 mod laws;
 mod pair;
+mod sketch;
 mod spread;
 mod trials;
+mod union;

@@ -5,7 +5,7 @@ use super::experiments::{
     Allavena05Partition, Antonov23Hub, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim,
     Demers87Spatial, Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
     Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk,
-    Voulgaris05Indegree,
+    Voulgaris05Indegree, Yang24Rateless,
 };
 use super::self_check::SelfCheck;
 use crate::Failure;
@@ -30,6 +30,7 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Antonov23Hub),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
+        Box::new(Yang24Rateless),
     ]
 }
 

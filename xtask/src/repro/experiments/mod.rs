@@ -19,6 +19,7 @@ mod leitao07_hyparview;
 mod massoulie06_walk;
 mod voulgaris05_indegree;
 mod wiring;
+mod yang24_rateless;
 
 pub use allavena05_partition::Allavena05Partition;
 pub use antonov23_hub::Antonov23Hub;
@@ -36,3 +37,4 @@ pub use kempe01_spatial::Kempe01Spatial;
 pub use leitao07_hyparview::Leitao07Hyparview;
 pub use massoulie06_walk::Massoulie06Walk;
 pub use voulgaris05_indegree::Voulgaris05Indegree;
+pub use yang24_rateless::Yang24Rateless;
