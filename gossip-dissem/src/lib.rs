@@ -3,6 +3,11 @@
 //! | Protocol | For | Reach |
 //! |---|---|---|
 //! | [`RumorMongering`] | news for everybody, with no one in charge | all but a known residue |
+//! | [`MedianCounter`] | the same, which knows when to stop | all, nearly always |
+//! | [`Plumtree`] | the same at one copy a node, over links that stay | all that are connected |
+//! | [`Background`] | what each node says of itself, all the time | all, within its age |
+//!
+//! [`Hierarchical`] is a source of peers for them that favours near ones.
 //!
 //! Protocols are sans-IO layers: the same code runs in the simulators of `gossip-core` and on
 //! sockets. What holds under which faults is in the section *Guarantees* of the README.
@@ -10,8 +15,20 @@
 
 extern crate alloc;
 
+pub mod background;
+pub mod hierarchy;
+pub mod median;
+pub mod plumtree;
+mod post;
 pub mod rumor;
+mod schedule;
+mod seen;
 
+pub use background::Background;
+pub use hierarchy::Hierarchical;
+pub use median::MedianCounter;
+pub use plumtree::Plumtree;
+pub use post::{MessageId, Post};
 pub use rumor::RumorMongering;
 
 #[cfg(doctest)]

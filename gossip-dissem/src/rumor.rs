@@ -1,8 +1,8 @@
 //! Rumor mongering: nodes that know a rumor tell random peers, until too many knew it already.
 //!
 //! Demers, Greene, Hauser, Irish, Larson, Shenker, Sturgis, Swinehart, Terry, *Epidemic algorithms
-//! for replicated database maintenance*, PODC 1987, section 1.4 (complex epidemics): push, pull and
-//! push-pull, with feedback and counters.
+//! for replicated database maintenance*, PODC 1987, sections 1.2 and 1.4 (complex epidemics):
+//! push, pull and push-pull; feedback or blind, counter or coin; direct mail.
 //!
 //! ```text
 //! every round:   for each hot rumor: if somebody needed it, count = 0; else if a contact knew it,
@@ -38,7 +38,6 @@
 
 mod config;
 mod hot;
-mod memory;
 mod message;
 
 use alloc::collections::VecDeque;
@@ -51,8 +50,10 @@ use gossip_core::{
 
 pub use config::{Config, FANOUT_MAX, Interest, Style};
 use hot::{Entry, Farewell, Hot};
-use memory::{Intake, Memory};
-pub use message::{Command, DIGEST, Ended, Event, Message, Rumor, RumorId};
+pub use message::{Command, DIGEST, Ended, Event, Message};
+
+use crate::post::{MessageId, Post};
+use crate::seen::{Seen, Verdict};
 
 /// Questions a node answers a round. One a round comes on average, and more than 16 with
 /// probability 4e-15; more are ignored and counted, so that forged ones cost little. Our choice.
@@ -69,6 +70,8 @@ pub struct Traffic {
     pub withheld: u64,
     /// In spare room.
     pub spared: u64,
+    /// By direct mail.
+    pub mailed: u64,
 }
 
 /// A node's part in rumor mongering: values `V` among peers `I`.
@@ -108,30 +111,18 @@ pub struct Traffic {
 pub struct State<I: PeerId, V: Wire> {
     config: Config,
     hot: Hot<I, V>,
-    memory: Memory<I>,
-    intake: Intake<I>,
+    seen: Seen<I>,
     /// The names of the rumors that came last, this node's own included: what questions list.
-    recent: VecDeque<RumorId<I>>,
+    recent: VecDeque<MessageId<I>>,
     /// Peers contacted this round; a bit each in [`Hot`].
     contacts: Vec<I>,
     /// Peers that asked this round; a bit each in [`Hot`].
     askers: Vec<I>,
-    /// This life's number; none before the first publication.
-    boot: Option<u32>,
-    /// Rumors published in this life.
-    published: u32,
     traffic: Traffic,
 }
 
 /// Rumor mongering as a layer over any [`Peers`].
 pub type RumorMongering<I, V> = State<I, V>;
-
-/// What became of a rumor that came.
-enum Verdict {
-    New,
-    Known,
-    Refused,
-}
 
 impl<I: PeerId, V: Wire> Configured for State<I, V> {
     type Config = Config;
@@ -151,13 +142,10 @@ impl<I: PeerId, V: Wire> State<I, V> {
         config.check()?;
         Ok(Self {
             hot: Hot::new(config.hot),
-            memory: Memory::new(config.memory),
-            intake: Intake::new(config.intake, config.share),
+            seen: Seen::new(config.limits),
             recent: VecDeque::new(),
             contacts: Vec::new(),
             askers: Vec::new(),
-            boot: None,
-            published: 0,
             traffic: Traffic::default(),
             config,
         })
@@ -169,18 +157,18 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 
     /// Whether this node spreads the rumor `id` now.
-    pub fn is_hot(&self, id: &RumorId<I>) -> bool {
+    pub fn is_hot(&self, id: &MessageId<I>) -> bool {
         self.hot.get(id).is_some()
     }
 
     /// Whether this node knows the rumor `id`, as far as it remembers.
-    pub fn knows(&self, id: &RumorId<I>) -> bool {
-        self.memory.contains(id) || self.is_hot(id)
+    pub fn knows(&self, id: &MessageId<I>) -> bool {
+        self.is_hot(id) || self.seen.remembers(id)
     }
 
     /// How many identifiers of others' rumors are remembered.
     pub fn remembered(&self) -> usize {
-        self.memory.len()
+        self.seen.len()
     }
 
     /// What was sent.
@@ -189,36 +177,20 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 
     /// Judges a rumor that `from` has sent, and takes it in if it is new.
-    fn take_in(&mut self, from: I, rumor: Rumor<I, V>, cx: &mut impl Local<Self>) -> Verdict {
-        let id = rumor.id;
-        let ours = id.origin == cx.me() && self.boot == Some(id.boot);
-        let refused = if rumor.age > self.config.age {
-            Some("rumor too old")
-        } else if ours && id.sequence >= self.published {
-            Some("rumor forged in this node's name")
-        } else if ours || self.memory.contains(&id) {
-            cx.count("rumor known already");
-            return Verdict::Known;
-        } else {
-            self.intake.admit(from).err()
-        };
-        if let Some(cause) = refused {
-            cx.count(cause);
-            return Verdict::Refused;
+    fn take_in(&mut self, from: I, rumor: Post<I, V>, cx: &mut impl Local<Self>) -> Verdict {
+        let verdict = self.seen.judge(from, rumor.id, rumor.age, cx);
+        if verdict == Verdict::New {
+            self.spread(rumor, Some(from), cx);
         }
-        if self.memory.insert(id) {
-            cx.count("identifier forgotten");
-        }
-        self.spread(rumor, Some(from), cx);
-        Verdict::New
+        verdict
     }
 
     /// Delivers a rumor that is new here, and spreads it.
-    fn spread(&mut self, mut rumor: Rumor<I, V>, source: Option<I>, cx: &mut impl Local<Self>) {
+    fn spread(&mut self, mut rumor: Post<I, V>, source: Option<I>, cx: &mut impl Local<Self>) {
         if source.is_some() {
             rumor.hops = rumor.hops.saturating_add(1);
         }
-        let Rumor { id, hops, ref value, .. } = rumor;
+        let Post { id, hops, ref value, .. } = rumor;
         cx.emit(Event::Delivered { id, value: value.clone(), hops });
         if self.config.style.asks() {
             self.recent.truncate(DIGEST - 1);
@@ -233,11 +205,11 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// A round begins.
     fn settle(&mut self, cx: &mut impl Local<Self>) {
-        let Config { interest, age, .. } = self.config;
-        self.hot.settle(interest, age, |Farewell { id, sent, needed, why }| {
+        let Config { interest, limits, .. } = self.config;
+        for Farewell { id, sent, needed, why } in self.hot.settle(interest, limits.age, cx.rng()) {
             cx.emit(Event::Ended { id, sent, needed, why });
-        });
-        self.intake.reset();
+        }
+        self.seen.new_round();
         self.contacts.clear();
         self.askers.clear();
     }
@@ -252,7 +224,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 
     /// The names of what this node knows: what it spreads, then what came last.
-    fn digest(&self) -> Bounded<RumorId<I>, DIGEST> {
+    fn digest(&self) -> Bounded<MessageId<I>, DIGEST> {
         let mut known = Bounded::new();
         known.fill(self.hot.rumors().map(|rumor| rumor.id));
         for &id in &self.recent {
@@ -267,7 +239,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     fn answer(
         &mut self,
         asker: I,
-        known: &Bounded<RumorId<I>, DIGEST>,
+        known: &Bounded<MessageId<I>, DIGEST>,
         cx: &mut impl Context<Self>,
     ) {
         if self.askers.contains(&asker) {
@@ -290,7 +262,13 @@ impl<I: PeerId, V: Wire> State<I, V> {
         }
     }
 
-    fn hear_feedback(&mut self, from: I, id: RumorId<I>, needed: bool, cx: &mut impl Local<Self>) {
+    fn hear_feedback(
+        &mut self,
+        from: I,
+        id: MessageId<I>,
+        needed: bool,
+        cx: &mut impl Local<Self>,
+    ) {
         let contact = self.contacts.iter().position(|&peer| peer == from);
         let asker = self.askers.iter().position(|&peer| peer == from);
         let awaited = self.hot.get_mut(&id).is_some_and(|entry| {
@@ -304,26 +282,55 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// Whether `id` came from `from` since the last round began: then a second copy of its message
     /// deserves the first one's answer.
-    fn came_from(&self, from: I, id: &RumorId<I>) -> bool {
+    fn came_from(&self, from: I, id: &MessageId<I>) -> bool {
         self.hot.get(id).is_some_and(|entry| !entry.active && entry.source == Some(from))
     }
 
-    fn publish(&mut self, value: V, cx: &mut impl Local<Self>) -> Result<Receipt, Refusal> {
+    fn publish<D: Peers<Id = I>>(
+        &mut self,
+        below: &D,
+        value: V,
+        cx: &mut impl Context<Self>,
+    ) -> Result<Receipt, Refusal> {
         if !self.hot.takes_own() {
             return Err(Refusal::Full { limit: self.hot.own_limit() });
         }
-        // The wall clock, because a node that restarts may be given the same randomness again.
-        let boot = match self.boot {
-            Some(boot) if self.published < u32::MAX => boot,
-            _ => (cx.rng().next_u64() ^ cx.wall()) as u32,
-        };
-        if self.boot != Some(boot) {
-            (self.boot, self.published) = (Some(boot), 0);
+        let id = self.seen.name(cx);
+        let rumor = Post { id, hops: 0, age: 0, value };
+        self.spread(rumor.clone(), None, cx);
+        let mut mailed = 0;
+        below.for_each(|peer, _| {
+            if mailed < self.config.mail {
+                mailed += 1;
+                cx.send(peer, Message::Spare(rumor.clone()));
+            }
+        });
+        self.traffic.mailed += mailed as u64;
+        Ok(Receipt::attempted(mailed as u32))
+    }
+
+    /// Makes a rumor that came another way hot, be it known or not.
+    fn reheat(
+        &mut self,
+        mut rumor: Post<I, V>,
+        cx: &mut impl Local<Self>,
+    ) -> Result<Receipt, Refusal> {
+        if self.is_hot(&rumor.id) {
+            return Ok(Receipt::default());
         }
-        let id = RumorId { origin: cx.me(), boot, sequence: self.published };
-        self.published += 1;
-        self.spread(Rumor { id, hops: 0, age: 0, value }, None, cx);
-        Ok(Receipt::default())
+        rumor.age = 0;
+        if !self.seen.knows(cx.me(), &rumor.id) {
+            self.seen.remember(rumor.id, cx);
+        }
+        match self.hot.insert(rumor, Some(cx.me())) {
+            Some(displaced) => {
+                if displaced {
+                    cx.count("hot rumor displaced");
+                }
+                Ok(Receipt::default())
+            }
+            None => Err(Refusal::Full { limit: self.hot.limit() }),
+        }
     }
 }
 
@@ -331,7 +338,7 @@ impl<I: PeerId, V: Wire> Protocol for State<I, V> {
     type Id = I;
     type Message = Message<I, V>;
     type Event = Event<I, V>;
-    type Command = Command<V>;
+    type Command = Command<I, V>;
 }
 
 impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
@@ -400,12 +407,14 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
 
     fn on_command(
         &mut self,
-        _: &D,
+        below: &D,
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        let Command::Publish(value) = command;
-        self.publish(value, cx)
+        match command {
+            Command::Publish(value) => self.publish(below, value, cx),
+            Command::Reheat(rumor) => self.reheat(rumor, cx),
+        }
     }
 
     fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {

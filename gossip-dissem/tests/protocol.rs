@@ -7,8 +7,9 @@ use gossip_core::packet::{ClusterId, Datagram, Header};
 use gossip_core::sampling::Fixed;
 use gossip_core::{Blob, Bounded, Node, PeerId, Protocol, Receipt, Refusal, Time, Wire, stack};
 use gossip_dissem::rumor::{
-    ASKERS, Command, Config, Ended, Event, Interest, Message, Rumor, RumorId, RumorMongering, State,
+    ASKERS, Command, Config, Ended, Event, Interest, Message, RumorMongering, State,
 };
+use gossip_dissem::{MessageId, Post};
 
 type Value = Blob<64>;
 
@@ -120,16 +121,16 @@ fn opened(datagram: &Datagram<u32>) -> Vec<(u32, Message<u32, Value>)> {
     messages
 }
 
-fn rumor(sequence: u32) -> Rumor<u32, Value> {
-    let id = RumorId { origin: 9, boot: 7, sequence };
-    Rumor { id, hops: 0, age: 1, value: Blob::new("x").unwrap() }
+fn rumor(sequence: u32) -> Post<u32, Value> {
+    let id = MessageId { origin: 9, boot: 7, sequence };
+    Post { id, hops: 0, age: 1, value: Blob::new("x").unwrap() }
 }
 
-fn feedback(id: RumorId<u32>, needed: bool) -> Message<u32, Value> {
+fn feedback(id: MessageId<u32>, needed: bool) -> Message<u32, Value> {
     Message::Feedback { id, needed }
 }
 
-fn id_of(event: &Event<u32, Value>) -> RumorId<u32> {
+fn id_of(event: &Event<u32, Value>) -> MessageId<u32> {
     match *event {
         Event::Delivered { id, .. } | Event::Ended { id, .. } => id,
     }
@@ -221,7 +222,7 @@ fn a_push_that_comes_twice_is_answered_alike_and_delivered_once() {
     assert_eq!(node.hear(5, [Message::Push(rumor(0))]), [(5, feedback(rumor(0).id, false))]);
     let events = node.events();
     assert!(matches!(events[..], [Event::Delivered { hops: 1, .. }]), "{events:?}");
-    assert_eq!(node.count("rumor known already"), 3);
+    assert_eq!(node.count("known already"), 3);
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_question_gets_what_it_does_not_list() {
     assert_eq!(known[..], [rumor(1).id, rumor(0).id]);
 
     let answer = node.hear(6, [Message::Ask(Bounded::try_from(&[rumor(0).id][..]).unwrap())]);
-    let passed_on = Rumor { hops: 1, age: 2, ..rumor(1) };
+    let passed_on = Post { hops: 1, age: 2, ..rumor(1) };
     assert_eq!(answer, [(6, Message::Answer(passed_on))]);
     assert_eq!(node.news().traffic().withheld, 1);
     // A forged flood of questions has a bound, and one peer is answered once.
@@ -315,8 +316,8 @@ fn shares_bound_what_is_taken_in() {
         node.hear(peer, (0..4).map(|at| Message::Push(rumor(4 * peer + at))));
     }
     assert_eq!(node.news().remembered(), 5);
-    assert_eq!(node.count("rumor shed: its sender's share is used up"), 4);
-    assert_eq!(node.count("rumor shed: intake full"), 11);
+    assert_eq!(node.count("shed: its sender's share is used up"), 4);
+    assert_eq!(node.count("shed: intake full"), 11);
     // What was shed is not known, and may come again.
     node.round();
     let answer = node.hear(10, [Message::Push(rumor(43))]);
@@ -326,16 +327,16 @@ fn shares_bound_what_is_taken_in() {
 #[test]
 fn old_and_forged_rumors_are_refused() {
     let mut node = Harness::new(Config::push(2));
-    assert_eq!(node.hear(5, [Message::Push(Rumor { age: 65, ..rumor(0) })]), []);
-    assert_eq!(node.count("rumor too old"), 1);
+    assert_eq!(node.hear(5, [Message::Push(Post { age: 65, ..rumor(0) })]), []);
+    assert_eq!(node.count("too old"), 1);
     node.publish("mine").unwrap();
     let mine = id_of(&node.events()[0]);
     // Its own rumor coming back, one it never published, and one of an earlier life.
-    let echo = |id| Message::Push(Rumor { id, ..rumor(0) });
+    let echo = |id| Message::Push(Post { id, ..rumor(0) });
     assert_eq!(node.hear(5, [echo(mine)]), [(5, feedback(mine, false))]);
-    assert_eq!(node.hear(5, [echo(RumorId { sequence: 1, ..mine })]), []);
-    assert_eq!(node.count("rumor forged in this node's name"), 1);
-    let earlier = RumorId { boot: mine.boot ^ 1, ..mine };
+    assert_eq!(node.hear(5, [echo(MessageId { sequence: 1, ..mine })]), []);
+    assert_eq!(node.count("forged in this node's name"), 1);
+    let earlier = MessageId { boot: mine.boot ^ 1, ..mine };
     assert_eq!(node.hear(5, [echo(earlier)]), [(5, feedback(earlier, true))]);
 }
 
@@ -386,7 +387,7 @@ fn parameters_are_checked_by_name() {
     let refused = |config| State::<u32, Value>::new(config).unwrap_err().to_string();
     let cases = [
         (Config::push(0), "counter k is 0 useless contacts; it must be 1 to 65535"),
-        (Config::push(1).fanout(9), "fanout f is 9 peers; it must be 1 to 8"),
+        (Config::push(1).fanout(17), "fanout f is 17 peers; it must be 1 to 16"),
         (Config::push(1).hot(0), "hot rumors is 0 rumors; it must be at least 1"),
         (Config::push(1).batch(0), "batch is 0 rumors; it must be at least 1"),
         (Config::push(1).age(0), "age is 0 rounds; it must be 1 to 65535"),

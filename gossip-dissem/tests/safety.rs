@@ -12,12 +12,13 @@ use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Network, Perfect};
 use gossip_core::testkit::{Bounds, DeliveredOnce, Invariant, Kinds, NoPhantoms, Trial};
 use gossip_core::{Context, Layer, PeerId, Peers, Protocol, Receipt, Refusal, stack};
-use gossip_dissem::rumor::{Command, Config, Event, Message, Rumor, RumorId, RumorMongering};
+use gossip_dissem::rumor::{Command, Config, Event, Message, RumorMongering};
+use gossip_dissem::{MessageId, Post};
 use proptest::prelude::*;
 
 /// Counts deliveries by node and rumor; a value names its publisher and its number.
 #[derive(Default)]
-struct Record(BTreeMap<(u32, RumorId<u32>), u32>);
+struct Record(BTreeMap<(u32, MessageId<u32>), u32>);
 
 impl Record {
     fn hear(&mut self, node: u32, event: &Told) -> Result<(), String> {
@@ -103,7 +104,7 @@ stack! {
 type GossipEvent = <Gossip<u32> as Protocol>::Event;
 type GossipCommand = <Gossip<u32> as Protocol>::Command;
 
-const fn delivered(event: &GossipEvent) -> Option<(RumorId<u32>, u32)> {
+const fn delivered(event: &GossipEvent) -> Option<(MessageId<u32>, u32)> {
     match event {
         GossipEvent::news(Event::Delivered { id, value, .. }) => Some((*id, *value)),
         _ => None,
@@ -149,7 +150,7 @@ impl Protocol for Member {
     type Id = u32;
     type Message = Message<u32, u32>;
     type Event = Told;
-    type Command = Command<u32>;
+    type Command = Command<u32, u32>;
 }
 
 impl<D: Peers<Id = u32>> Layer<D> for Member {
@@ -160,8 +161,8 @@ impl<D: Peers<Id = u32>> Layer<D> for Member {
         let Some(victim) = below.sample(cx.rng()) else { return };
         for _ in 0..self.lies {
             self.told += 1;
-            let id = RumorId { origin: self.told % 100, boot: self.told, sequence: self.told };
-            cx.send(victim, Message::Push(Rumor { id, hops: 0, age: 0, value: LIE }));
+            let id = MessageId { origin: self.told % 100, boot: self.told, sequence: self.told };
+            cx.send(victim, Message::Push(Post { id, hops: 0, age: 0, value: LIE }));
         }
     }
 

@@ -4,6 +4,8 @@
 
 use gossip_core::ParameterError;
 
+use crate::seen::Limits;
+
 /// Which way rumors travel in a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,12 +28,12 @@ impl Style {
     }
 }
 
-/// When a node loses interest in a rumor.
+/// When a node loses interest in a rumor: the paper's feedback or blind, counter or coin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Interest {
     /// After `k` useless contacts in a row: a useful one starts the count again. This is what the
-    /// paper's tables show.
+    /// paper's tables 1 and 3 show.
     Consecutive {
         /// The paper's k.
         k: u16,
@@ -42,18 +44,38 @@ pub enum Interest {
         /// The paper's k.
         k: u16,
     },
+    /// With probability 1/`k` after each useless contact: feedback and coin.
+    Coin {
+        /// The paper's k.
+        k: u16,
+    },
+    /// After `k` copies sent, whatever they were worth: blind and counter. With k = 1 a node tells
+    /// its `fanout` peers once, and is done: infect and die.
+    BlindCounter {
+        /// The paper's k.
+        k: u16,
+    },
+    /// With probability 1/`k` after each copy sent: blind and coin, the paper's table 2.
+    BlindCoin {
+        /// The paper's k.
+        k: u16,
+    },
 }
 
 impl Interest {
     pub(super) const fn k(self) -> u16 {
         match self {
-            Self::Consecutive { k } | Self::Cumulative { k } => k,
+            Self::Consecutive { k }
+            | Self::Cumulative { k }
+            | Self::Coin { k }
+            | Self::BlindCounter { k }
+            | Self::BlindCoin { k } => k,
         }
     }
 }
 
 /// The most peers a node may contact in a round.
-pub const FANOUT_MAX: usize = 8;
+pub const FANOUT_MAX: usize = 16;
 
 /// Parameters of rumor mongering, checked when the protocol is built from them.
 ///
@@ -72,11 +94,9 @@ pub struct Config {
     pub(super) fanout: usize,
     pub(super) hot: usize,
     pub(super) batch: usize,
-    pub(super) age: u16,
-    pub(super) intake: usize,
-    pub(super) share: usize,
-    pub(super) memory: usize,
+    pub(super) limits: Limits,
     pub(super) piggyback: bool,
+    pub(super) mail: usize,
 }
 
 impl Default for Config {
@@ -110,11 +130,9 @@ impl Config {
             fanout: 1,
             hot: 128,
             batch: 32,
-            age: 64,
-            intake: 64,
-            share: 8,
-            memory: 8_192,
+            limits: Limits { age: 64, intake: 64, share: 8, memory: 8_192 },
             piggyback: false,
+            mail: 0,
         }
     }
 
@@ -152,21 +170,21 @@ impl Config {
     /// 64, our choice: push reaches 10^6 nodes in log2 n + ln n = 34 rounds (Pittel 1987), and loss
     /// of half of all contacts takes less than twice as long.
     pub const fn age(mut self, rounds: u16) -> Self {
-        self.age = rounds;
+        self.limits.age = rounds;
         self
     }
 
     /// Takes in at most this many new rumors a round, from all peers together; others are shed, and
     /// may come again. Default 64: our choice, twice the batch.
     pub const fn intake(mut self, rumors: usize) -> Self {
-        self.intake = rumors;
+        self.limits.intake = rumors;
         self
     }
 
     /// Takes in at most this many new rumors a round from one peer. Default 8, our choice: what one
     /// peer can bring in, the network can carry with the default batch.
     pub const fn share(mut self, rumors: usize) -> Self {
-        self.share = rumors;
+        self.limits.share = rumors;
         self
     }
 
@@ -174,7 +192,7 @@ impl Config {
     /// times two more than [`age`](Self::age): then an identifier outlives every copy of its rumor.
     /// Default 8192: our choice, nearly twice that.
     pub const fn memory(mut self, ids: usize) -> Self {
-        self.memory = ids;
+        self.limits.memory = ids;
         self
     }
 
@@ -185,24 +203,27 @@ impl Config {
         self
     }
 
+    /// Direct mail (the paper's section 1.2): a rumor published here is at once sent to up to so
+    /// many known peers, beside being spread. Default 0. Over full membership one copy a node, all
+    /// sent by the publisher; what is lost on the way, or does not know a peer, is left to the
+    /// rumor.
+    pub const fn mail(mut self, peers: usize) -> Self {
+        self.mail = peers;
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), ParameterError> {
         let bounds = [
             ("counter k", self.interest.k() as usize, "useless contacts", 1, "1 to 65535"),
-            ("fanout f", self.fanout, "peers", 1, "1 to 8"),
+            ("fanout f", self.fanout, "peers", 1, "1 to 16"),
             ("hot rumors", self.hot, "rumors", 1, "at least 1"),
             ("batch", self.batch, "rumors", 1, "at least 1"),
-            ("age", self.age as usize, "rounds", 1, "1 to 65535"),
-            ("intake", self.intake, "rumors a round", 1, "at least 1"),
-            ("share", self.share, "rumors a round", 1, "at least 1"),
         ];
         for (parameter, value, unit, least, bound) in bounds {
             ParameterError::new(parameter, value as f64, unit, bound).unless(value >= least)?;
         }
-        ParameterError::new("fanout f", self.fanout as f64, "peers", "1 to 8")
+        ParameterError::new("fanout f", self.fanout as f64, "peers", "1 to 16")
             .unless(self.fanout <= FANOUT_MAX)?;
-        let least = self.intake.saturating_mul(usize::from(self.age) + 2);
-        let bound = "at least the intake times two more than the age";
-        ParameterError::new("memory", self.memory as f64, "identifiers", bound)
-            .unless(self.memory >= least)
+        self.limits.check()
     }
 }

@@ -6,14 +6,16 @@ use core::cmp::Reverse;
 
 use alloc::vec::Vec;
 
+use gossip_core::random::Random;
 use gossip_core::{PeerId, Wire};
 
-use super::{Ended, Interest, Rumor, RumorId};
+use super::{Ended, Interest};
+use crate::post::{MessageId, Post};
 
 /// A rumor that is spread here.
 #[derive(Clone, Debug)]
 pub(super) struct Entry<I: PeerId, V: Wire> {
-    pub(super) rumor: Rumor<I, V>,
+    pub(super) rumor: Post<I, V>,
     /// From whom it came first; none if it was published here.
     pub(super) source: Option<I>,
     /// Whether a round has begun since it came: only then it is passed on, and counts contacts.
@@ -31,9 +33,11 @@ pub(super) struct Entry<I: PeerId, V: Wire> {
 /// begins: the paper's end of the cycle.
 #[derive(Clone, Copy, Debug, Default)]
 struct Contacts {
+    /// Copies sent.
+    sent: u16,
     /// Bit i: the i-th peer contacted this round was sent this rumor, and has not said whether it
     /// needed it.
-    pending: u8,
+    pending: u16,
     /// Bit i: the i-th peer that asked this round was sent this rumor, and has not said that it
     /// knew it.
     answered: u16,
@@ -49,12 +53,14 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
     /// It goes to the peer contacted as number `slot` this round.
     pub(super) fn push(&mut self, slot: usize) {
         self.sent = self.sent.saturating_add(1);
+        self.round.sent += 1;
         self.round.pending |= 1 << slot;
     }
 
     /// It goes to the peer that asked as number `slot` this round.
     pub(super) fn answer(&mut self, slot: usize) {
         self.sent = self.sent.saturating_add(1);
+        self.round.sent += 1;
         self.round.answered |= 1 << slot;
     }
 
@@ -95,21 +101,27 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
 
     /// A round begins: what the last one's contacts were worth is counted. Returns why interest is
     /// lost, if it is.
-    fn settle(&mut self, interest: Interest, age: u16) -> Option<Ended> {
+    fn settle(&mut self, interest: Interest, age: u16, random: &mut Random) -> Option<Ended> {
         let round = core::mem::take(&mut self.round);
         let needed = round.needed + round.answered.count_ones();
         self.needed = self.needed.saturating_add(needed);
         // All who asked and knew it count once together (the footnote of the paper's table 3), and
         // not at all if a contact of this node's own has counted already.
         let useless = round.useless.max(u16::from(round.idle));
-        self.useless = if needed > 0 && matches!(interest, Interest::Consecutive { .. }) {
-            0
-        } else {
-            self.useless.saturating_add(useless)
+        let mut toss = |k: u16, coins: u16| (0..coins).any(|_| random.chance(1.0 / f64::from(k)));
+        let lost = match interest {
+            Interest::Consecutive { .. } if needed > 0 => {
+                self.useless = 0;
+                false
+            }
+            Interest::Consecutive { k } | Interest::Cumulative { k } => self.counts(useless, k),
+            Interest::BlindCounter { k } => self.counts(round.sent, k),
+            Interest::Coin { k } => toss(k, useless),
+            Interest::BlindCoin { k } => toss(k, round.sent),
         };
         self.active = true;
         self.rumor.age = self.rumor.age.saturating_add(1);
-        if self.useless >= interest.k() {
+        if lost {
             Some(Ended::LostInterest)
         } else if self.rumor.age > age {
             Some(Ended::TooOld)
@@ -117,11 +129,17 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
             None
         }
     }
+
+    /// Whether so many more contacts make `k`.
+    const fn counts(&mut self, more: u16, k: u16) -> bool {
+        self.useless = self.useless.saturating_add(more);
+        self.useless >= k
+    }
 }
 
 /// A rumor published here is no longer spread.
 pub(super) struct Farewell<I: PeerId> {
-    pub(super) id: RumorId<I>,
+    pub(super) id: MessageId<I>,
     pub(super) sent: u32,
     pub(super) needed: u32,
     pub(super) why: Ended,
@@ -160,17 +178,22 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
         self.entries.iter().filter(|entry| entry.source.is_none()).count() < self.own_limit()
     }
 
-    pub(super) fn get(&self, id: &RumorId<I>) -> Option<&Entry<I, V>> {
+    pub(super) fn get(&self, id: &MessageId<I>) -> Option<&Entry<I, V>> {
         self.entries.iter().find(|entry| entry.rumor.id == *id)
     }
 
-    pub(super) fn get_mut(&mut self, id: &RumorId<I>) -> Option<&mut Entry<I, V>> {
+    pub(super) fn get_mut(&mut self, id: &MessageId<I>) -> Option<&mut Entry<I, V>> {
         self.entries.iter_mut().find(|entry| entry.rumor.id == *id)
     }
 
     /// Newest first.
-    pub(super) fn rumors(&self) -> impl Iterator<Item = &Rumor<I, V>> {
+    pub(super) fn rumors(&self) -> impl Iterator<Item = &Post<I, V>> {
         self.entries.iter().rev().map(|entry| &entry.rumor)
+    }
+
+    /// The most rumors.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The rumors that are passed on now.
@@ -204,7 +227,7 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
 
     /// Takes in a rumor. If the table is full, the one of others that has been here longest makes
     /// room; returns whether one did, and `None` if there is none.
-    pub(super) fn insert(&mut self, rumor: Rumor<I, V>, source: Option<I>) -> Option<bool> {
+    pub(super) fn insert(&mut self, rumor: Post<I, V>, source: Option<I>) -> Option<bool> {
         let full = self.entries.len() >= self.limit;
         if full {
             let oldest = self.entries.iter().position(|entry| entry.source.is_some())?;
@@ -216,20 +239,22 @@ impl<I: PeerId, V: Wire> Hot<I, V> {
         Some(full)
     }
 
-    /// A round begins. Drops what has lost its interest, and calls `ended` for each that was
-    /// published here.
+    /// A round begins. Drops what has lost its interest; returns those that were published
+    /// here.
     pub(super) fn settle(
         &mut self,
         interest: Interest,
         age: u16,
-        mut ended: impl FnMut(Farewell<I>),
-    ) {
-        self.entries.retain_mut(|entry| match entry.settle(interest, age) {
+        random: &mut Random,
+    ) -> Vec<Farewell<I>> {
+        let mut ended = Vec::new();
+        self.entries.retain_mut(|entry| match entry.settle(interest, age, random) {
             Some(why) => {
-                Farewell::of(entry, why).into_iter().for_each(&mut ended);
+                ended.extend(Farewell::of(entry, why));
                 false
             }
             None => true,
         });
+        ended
     }
 }

@@ -4,64 +4,42 @@
 
 use gossip_core::{Bounded, PeerId, Wire, message};
 
-message! {
-    /// Names a rumor: who published it, in which life, as which.
-    #[derive(Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    pub struct RumorId<I: PeerId> {
-        /// Who published it.
-        pub origin: I,
-        /// A number drawn at the origin's first publication, so that one that lost its state never
-        /// names two rumors alike.
-        pub boot: u32,
-        /// Which one of that life, from 0.
-        pub sequence: u32,
-    }
-}
-
-message! {
-    /// A rumor on its way.
-    #[derive(PartialEq)]
-    pub struct Rumor<I: PeerId, V: Wire> {
-        /// Its name.
-        pub id: RumorId<I>,
-        /// Peers it has been passed on by, its origin included.
-        pub hops: u16,
-        /// Rounds since it was published, as counted by those who held it.
-        pub age: u16,
-        /// What it says.
-        pub value: V,
-    }
-}
+use crate::post::{MessageId, Post};
 
 message! {
     /// What travels. Each rumor is a message of its own; the packer puts several into a datagram.
     #[derive(PartialEq)]
     pub enum Message<I: PeerId, V: Wire> {
         /// A hot rumor: is it needed?
-        Push(Rumor<I, V>),
+        Push(Post<I, V>),
         /// To a push: whether it was needed. To an answer: that it was not.
         Feedback {
             /// Of which rumor.
-            id: RumorId<I>,
+            id: MessageId<I>,
             /// Whether the sender did not know it.
             needed: bool,
         },
         /// Send me your hot rumors but these, which I know.
-        Ask(Bounded<RumorId<I>, DIGEST>),
+        Ask(Bounded<MessageId<I>, DIGEST>),
         /// To a question: a hot rumor it did not list.
-        Answer(Rumor<I, V>),
+        Answer(Post<I, V>),
         /// A rumor that found room in a datagram of other layers, or that a leaving node hands
         /// over. No feedback is wanted.
-        Spare(Rumor<I, V>),
+        Spare(Post<I, V>),
     }
 }
 
 message! {
     /// What the owner may ask.
     #[derive(PartialEq)]
-    pub enum Command<V: Wire> {
+    pub enum Command<I: PeerId, V: Wire> {
         /// Spread this, from the next round on.
         Publish(V),
+        /// Spread this again, as if it had been published now: an old rumor that somebody was found
+        /// to miss. It is not delivered here. What anti-entropy behind the rumors does when it
+        /// finds a difference (the paper's section 1.5); mailing it instead would cost n copies for
+        /// each that finds it. Who has forgotten the identifier meanwhile is told once more.
+        Reheat(Post<I, V>),
     }
 }
 
@@ -75,7 +53,7 @@ pub enum Event<I: PeerId, V: Wire> {
     /// the name by which its end will be told.
     Delivered {
         /// Its name.
-        id: RumorId<I>,
+        id: MessageId<I>,
         /// What it says.
         value: V,
         /// How many times it was passed on to get here; 0 at the origin.
@@ -84,7 +62,7 @@ pub enum Event<I: PeerId, V: Wire> {
     /// A rumor published here is no longer spread by this node; others may go on.
     Ended {
         /// Its name.
-        id: RumorId<I>,
+        id: MessageId<I>,
         /// Copies this node sent.
         sent: u32,
         /// Copies that were needed, as far as is known. If 0, perhaps nobody has heard of it.

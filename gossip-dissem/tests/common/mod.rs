@@ -4,6 +4,8 @@
 
 pub(crate) mod naive;
 
+use core::cell::RefCell;
+
 use gossip_core::random::Random;
 use gossip_core::sampling::Complete;
 use gossip_core::sim::cycle::{Order, Simulation};
@@ -39,6 +41,50 @@ impl Peers for Everyone {
     }
 }
 
+/// The same, where a site takes only so many connections a cycle, and one that is refused hunts for
+/// another so often: Demers et al. 1987, section 1.4. Who comes first is random, since nodes are
+/// called in random order.
+pub(crate) struct Limited {
+    all: Everyone,
+    limit: u8,
+    hunt: u32,
+    round: u32,
+    accepted: RefCell<Vec<u8>>,
+}
+
+impl Limited {
+    pub(crate) fn new(nodes: u32, limit: u8, hunt: u32) -> Self {
+        let accepted = RefCell::new(vec![0; nodes as usize]);
+        Self { all: Everyone::of(nodes), limit, hunt, round: 0, accepted }
+    }
+}
+
+impl<S> World<S> for Limited {
+    fn enter(&mut self, node: u32, round: u32, why: Activation) {
+        World::<S>::enter(&mut self.all, node, round, why);
+        if round != self.round {
+            self.round = round;
+            self.accepted.borrow_mut().fill(0);
+        }
+    }
+}
+
+impl Peers for Limited {
+    type Id = u32;
+
+    fn sample(&self, random: &mut Random) -> Option<u32> {
+        let mut accepted = self.accepted.borrow_mut();
+        let mut tries = (0..=self.hunt).filter_map(|_| self.all.sample(random));
+        let peer = tries.find(|&peer| accepted[peer as usize] < self.limit)?;
+        accepted[peer as usize] += 1;
+        Some(peer)
+    }
+
+    fn for_each(&self, visit: impl FnMut(u32, u64)) {
+        self.all.for_each(visit);
+    }
+}
+
 pub(crate) type News = RumorMongering<u32, u32>;
 pub(crate) type Told = <News as Protocol>::Event;
 
@@ -63,14 +109,20 @@ pub(crate) struct Outcome {
 
 /// Spreads one rumor from node 0 until no node is interested any more.
 pub(crate) fn epidemic(config: Config, nodes: u32, order: Order, seed: u64) -> Outcome {
-    spread(config, nodes, order, seed, Perfect, false)
+    spread(config, nodes, order, seed, (Everyone::of(nodes), Perfect), false)
+}
+
+/// The same where connections are limited, in synchronous cycles.
+pub(crate) fn epidemic_in(world: Limited, config: Config, nodes: u32, seed: u64) -> Outcome {
+    spread(config, nodes, Order::Synchronous, seed, (world, Perfect), false)
 }
 
 /// Spreads one rumor from node 0 until all have heard, or no node is interested any more; this
 /// share of contacts fails.
 pub(crate) fn epidemic_until_all(config: Config, nodes: u32, failing: f64, seed: u64) -> Outcome {
     let link = Network::default().link_failure(failing).expect("a probability");
-    spread(config, nodes, Order::Synchronous, seed, link, true)
+    let world = Everyone::of(nodes);
+    spread(config, nodes, Order::Synchronous, seed, (world, link), true)
 }
 
 fn spread(
@@ -78,11 +130,10 @@ fn spread(
     nodes: u32,
     order: Order,
     seed: u64,
-    link: impl Link,
+    (world, link): (impl World<News> + Peers<Id = u32>, impl Link),
     until_all: bool,
 ) -> Outcome {
     let all = (0..nodes).map(|_| news(config));
-    let world = Everyone::of(nodes);
     let mut sim = if order == Order::Synchronous {
         Simulation::synchronous(all, seed, world, link)
     } else {

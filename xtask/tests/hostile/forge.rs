@@ -6,7 +6,8 @@ use gossip_core::sampling::{Descriptor, newscast};
 use gossip_core::sim::event::{Passage, Simulation};
 use gossip_core::wire::Wire;
 use gossip_core::{Blob, Bounded, Finite, Leg, Random};
-use gossip_dissem::rumor::{self, DIGEST, Rumor, RumorId};
+use gossip_dissem::rumor::{self, DIGEST};
+use gossip_dissem::{MessageId, Post};
 use gossip_entropy::message::{LIST, Line, List, Message, Node as Digest, Update};
 use gossip_entropy::page::{PAGE, Page};
 use gossip_entropy::stamp::Stamp;
@@ -257,7 +258,7 @@ fn epoch(random: &mut Random) -> u64 {
 }
 
 fn rumors(me: u32, random: &mut Random) -> rumor::Message<u32, Blob<512>> {
-    let name = |random: &mut Random| RumorId {
+    let name = |random: &mut Random| MessageId {
         origin: id(me, random),
         boot: edge(random) as u32,
         sequence: edge(random) as u32,
@@ -265,7 +266,7 @@ fn rumors(me: u32, random: &mut Random) -> rumor::Message<u32, Blob<512>> {
     let len = random.below(513);
     let value = Blob::new(vec![7; len]).unwrap();
     let (hops, age) = (edge(random) as u16, random.below(70) as u16);
-    let rumor = Rumor { id: name(random), hops, age, value };
+    let rumor = Post { id: name(random), hops, age, value };
     match random.below(5) {
         0 => rumor::Message::Push(rumor),
         1 => rumor::Message::Feedback { id: rumor.id, needed: random.chance(0.5) },

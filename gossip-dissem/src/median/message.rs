@@ -1,0 +1,68 @@
+//! What median-counter rumors say on the wire and to their owner, and what they may be asked.
+//!
+//! Not a protocol: the messages of the one in `median.rs`.
+
+use gossip_core::{PeerId, Wire, message};
+
+use crate::post::{MessageId, Post};
+
+message! {
+    /// How far a rumor has come at a node that spreads it. The later stage is the greater one.
+    #[derive(Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Stage {
+        /// The paper's B, with its counter m from 1 on.
+        Spreading(u16),
+        /// The paper's C, and rounds so far.
+        Cooling(u16),
+    }
+}
+
+impl Stage {
+    pub(super) const fn is_cooling(self) -> bool {
+        matches!(self, Self::Cooling(_))
+    }
+
+    /// In which stage one that heard it from one in this stage begins.
+    pub(super) const fn of_next(self) -> Self {
+        match self {
+            Self::Spreading(_) => Self::Spreading(1),
+            Self::Cooling(_) => Self::Cooling(0),
+        }
+    }
+}
+
+message! {
+    /// What travels. Each rumor is a message of its own; the packer puts several into a datagram.
+    #[derive(PartialEq)]
+    pub enum Message<I: PeerId, V: Wire> {
+        /// With a call: a rumor that the caller spreads.
+        Push(Post<I, V>, Stage),
+        /// Send me what you spread.
+        Call,
+        /// To a call: a rumor that the one called spreads.
+        Answer(Post<I, V>, Stage),
+    }
+}
+
+message! {
+    /// What the owner may ask.
+    #[derive(PartialEq)]
+    pub enum Command<V: Wire> {
+        /// Spread this, from the next round on.
+        Publish(V),
+    }
+}
+
+/// What the owner hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<I: PeerId, V: Wire> {
+    /// A rumor, once. A node is told of its own, too, when it publishes it: with 0 hops.
+    Delivered {
+        /// Its name.
+        id: MessageId<I>,
+        /// What it says.
+        value: V,
+        /// How many times it was passed on to get here; 0 at the origin.
+        hops: u16,
+    },
+}

@@ -1,0 +1,492 @@
+//! Plumtree: publications travel along a tree that floods carve out of the overlay, and what the
+//! tree loses is announced over all other links, asked for, and grafted.
+//!
+//! Leitao, Pereira, Rodrigues, *Epidemic broadcast trees*, SRDS 2007, section 3 (algorithms 1 to 4
+//! of the technical report TR-07-14, revised 2019). It stands over any symmetric neighbours that
+//! stay, such as `HyParView` in `gossip-core`.
+//!
+//! ```text
+//! on a value m from q:   new: deliver; q is eager; send m to the eager but q, and announce m to
+//!                             the lazy but q; if somebody had announced m over `threshold` fewer
+//!                             hops, attach to it, and prune q
+//!                        known: q is lazy; tell q so (prune)
+//! on prune from q:       q is lazy
+//! on announce m from q:  if m is missing: note that q has it; unless one runs, start timer1 for m
+//! on a timer of m:       start timer2 for m; q = the next that has it; q is eager; graft m from q
+//! on graft m from q:     q is eager; if m is here, send it to q
+//! on attach from q:      q is eager
+//! neighbour up, down:    it is eager; it is forgotten
+//! ```
+//!
+//! # What holds
+//!
+//! - Each publication is delivered at most once at a node: identifiers are remembered for at least
+//!   `memory / intake` rounds, and nothing older than `age` rounds, which is less, is taken in.
+//! - A publication is kept for at least `store / intake` rounds, or `age` if that is less. As long
+//!   as it is, each neighbour that is not known to have it is told of it again and again; so
+//!   whoever is connected to a holder for that long gets it, unless it sheds it.
+//! - On a quiet network the eager links are a spanning tree: n - 1 copies a publication, and two
+//!   announcements over each other link (one or two with [`suppress`](Config::suppress)).
+//! - Messages end: nothing is sent for a publication that is older than `age` rounds.
+//! - A node serves at most [`LINKS_MAX`] neighbours, keeps `store` values and `memory` identifiers,
+//!   waits for `missing` publications, of which one peer names at most half, and holds for each
+//!   neighbour at most `store` announcements.
+//!
+//! # Deviations from the paper
+//!
+//! - Its links are connections that lose nothing. Ours may lose: announcements are repeated until
+//!   they are acknowledged, values sent are announced, too, after a while, and who has been asked
+//!   is asked again. All of it can be switched off ([`Config::paper`]).
+//! - Announcements are gathered for a moment, and travel together.
+//! - A second copy from the peer that the first one came from prunes nothing: the network made it.
+//! - New neighbours are told what was published lately, so that parts that were cut off catch up.
+//! - A prune names the publication, so that it needs no confirmation.
+//! - Neighbours that have announced a value are not sent it, as gossipsub's IDONTWANT has it; the
+//!   announcement itself is the message.
+
+mod config;
+mod link;
+mod message;
+mod missing;
+mod store;
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use gossip_core::{
+    Bounded, Configured, Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt,
+    Refusal, Time, Wire,
+};
+
+pub use config::{Config, LINKS_MAX};
+use link::Link;
+pub use message::{ANNOUNCED, Announcement, Command, Event, Message};
+use missing::Missing;
+use store::Store;
+
+use crate::post::{MessageId, Post};
+use crate::seen::{Seen, Verdict};
+
+/// What a node has sent since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Publications, on request or not.
+    pub payloads: u64,
+    /// Publications announced, each once a neighbour.
+    pub announced: u64,
+    /// Publications announced again.
+    pub repeated: u64,
+    /// Requests for a publication, or for what comes next.
+    pub grafts: u64,
+    /// Links turned lazy by this node.
+    pub prunes: u64,
+}
+
+/// A node's part in Plumtree: values `V` among peers `I`.
+///
+/// ```
+/// use gossip_core::Blob;
+/// use gossip_core::sampling::HyParView;
+/// use gossip_core::sim::cycle::{Order, Simulation};
+/// use gossip_core::{PeerId, stack};
+/// use gossip_dissem::plumtree::{self, Plumtree};
+///
+/// stack! {
+///     #[derive(Clone, Debug)]
+///     pub struct Node<I: PeerId> {
+///         peers: HyParView<I, 5, 30>,
+///         #[uses(peers)]
+///         news: Plumtree<I, Blob<512>>,
+///     }
+/// }
+///
+/// let news = Plumtree::new(Default::default())?;
+/// let node = Node::new(HyParView::new(Default::default())?, news);
+/// let mut sim = Simulation::new((0..100).map(|_| node.clone()), 7, Order::Sequential);
+/// for node in 1..100 {
+///     sim.contact(node, 0);
+/// }
+/// sim.run(20);
+///
+/// type Command = <Node<u32> as gossip_core::Protocol>::Command;
+/// for text in ["lunch", "is", "served"] {
+///     sim.command(3, Command::news(plumtree::Command::Publish(Blob::new(text)?)))?;
+///     sim.run(3);
+/// }
+/// assert_eq!(sim.events().take().count(), 3 * 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct State<I: PeerId, V: Wire> {
+    config: Config,
+    links: Vec<Link<I>>,
+    store: Store<I, V>,
+    missing: Missing<I>,
+    seen: Seen<I>,
+    /// Publications of this node since the last round.
+    published: usize,
+    /// The number of the last announcement.
+    batch: u32,
+    traffic: Traffic,
+}
+
+/// Plumtree as a layer over any symmetric [`Peers`].
+pub type Plumtree<I, V> = State<I, V>;
+
+impl<I: PeerId, V: Wire> Configured for State<I, V> {
+    type Config = Config;
+
+    fn new(config: Config) -> Result<Self, ParameterError> {
+        Self::new(config)
+    }
+}
+
+impl<I: PeerId, V: Wire> State<I, V> {
+    /// Builds it from `config`.
+    ///
+    /// # Errors
+    ///
+    /// Names the parameter that is out of bounds, its unit and its bound.
+    pub fn new(config: Config) -> Result<Self, ParameterError> {
+        config.check()?;
+        Ok(Self {
+            links: Vec::new(),
+            store: Store::new(config.store),
+            missing: Missing::new(config.missing),
+            seen: Seen::new(config.limits()),
+            published: 0,
+            batch: 0,
+            traffic: Traffic::default(),
+            config,
+        })
+    }
+
+    /// The neighbours, each with whether publications are sent to it (eager) or announced (lazy).
+    pub fn neighbours(&self) -> impl Iterator<Item = (I, bool)> {
+        self.links.iter().map(|link| (link.peer, link.eager))
+    }
+
+    /// Whether this node, `me`, knows the publication `id`, as far as it remembers.
+    pub fn knows(&self, me: I, id: &MessageId<I>) -> bool {
+        self.seen.knows(me, id)
+    }
+
+    /// How many publications are kept for others.
+    pub fn kept(&self) -> usize {
+        self.store.len()
+    }
+
+    /// How many publications were announced and have not come.
+    pub fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
+    /// How many identifiers of others' publications are remembered.
+    pub fn remembered(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// How many announcements wait for their time or for their acknowledgement.
+    pub fn unacknowledged(&self) -> usize {
+        self.links.iter().map(Link::waiting).sum()
+    }
+
+    /// What was sent.
+    pub const fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    fn link(&mut self, peer: I) -> Option<&mut Link<I>> {
+        self.links.iter_mut().find(|link| link.peer == peer)
+    }
+
+    fn set_eager(&mut self, peer: I, eager: bool) {
+        self.link(peer).into_iter().for_each(|link| link.eager = eager);
+    }
+
+    /// `peer` has `id`: it need not be told.
+    fn settle(&mut self, peer: I, id: &MessageId<I>) {
+        self.link(peer).into_iter().for_each(|link| link.settle(id));
+    }
+
+    /// Looks at who the neighbours are now.
+    fn refresh<D: Peers<Id = I>>(&mut self, below: &D, cx: &mut impl Local<Self>) {
+        let (mut at, mut same) = (0, true);
+        below.for_each(|peer, made| {
+            let link = self.links.get(at);
+            same &= at >= LINKS_MAX || link.is_some_and(|l| (l.peer, l.made) == (peer, made));
+            at += 1;
+        });
+        if same && self.links.len() == at.min(LINKS_MAX) {
+            return;
+        }
+        let mut before = core::mem::take(&mut self.links);
+        below.for_each(|peer, made| {
+            let known = before.iter().position(|link| (link.peer, link.made) == (peer, made));
+            if self.links.len() < LINKS_MAX {
+                self.links.push(match known {
+                    Some(at) => before.swap_remove(at),
+                    None => self.neighbour_up(peer, made, cx),
+                });
+            }
+        });
+        for gone in before {
+            if self.link(gone.peer).is_none() {
+                self.missing.leave(gone.peer);
+            }
+        }
+    }
+
+    /// A link to a new neighbour, which is told what was published lately.
+    fn neighbour_up(&self, peer: I, made: u64, cx: &impl Local<Self>) -> Link<I> {
+        let mut link = Link::new(peer, made);
+        if self.config.recall > 0 {
+            let due = cx.now() + self.config.announce;
+            let young = self.store.young(self.config.recall, cx.round());
+            young.for_each(|id| link.announce(id, due));
+        }
+        link
+    }
+
+    fn on_gossip(&mut self, from: I, mut post: Post<I, V>, cx: &mut impl Context<Self>) {
+        let id = post.id;
+        match self.seen.judge(from, id, post.age, cx) {
+            Verdict::New => {
+                let announced = self.missing.take(&id);
+                post.hops = post.hops.saturating_add(1);
+                let hops = post.hops;
+                self.set_eager(from, true);
+                self.pass_on(post, Some(from), &announced, cx);
+                self.optimise(from, id, hops, &announced, cx);
+            }
+            Verdict::Known => {
+                self.settle(from, &id);
+                if self.store.is_from_another(&id, from) {
+                    self.prune(from, id, cx);
+                }
+            }
+            Verdict::Refused => {}
+        }
+    }
+
+    /// Delivers what is new, sends it over the eager links, and announces it over the lazy ones.
+    fn pass_on(
+        &mut self,
+        post: Post<I, V>,
+        source: Option<I>,
+        announced: &VecDeque<(I, u16)>,
+        cx: &mut impl Context<Self>,
+    ) {
+        let Post { id, hops, ref value, .. } = post;
+        cx.emit(Event::Delivered { id, value: value.clone(), hops });
+        let now = cx.now();
+        let Config { announce, confirm, suppress, .. } = self.config;
+        let has = |peer| suppress && announced.iter().any(|entry| entry.0 == peer);
+        for link in &mut self.links {
+            if Some(link.peer) == source || has(link.peer) {
+                continue;
+            }
+            if link.eager {
+                self.traffic.payloads += 1;
+                cx.send(link.peer, Message::Gossip(post.clone()));
+                if let Some(after) = confirm {
+                    link.announce(id, now + after);
+                }
+            } else {
+                link.announce(id, now + announce);
+            }
+        }
+        if let Some(gone) = self.store.insert(post, source, cx.round()) {
+            cx.count("publication displaced");
+            self.links.iter_mut().for_each(|link| link.settle(&gone));
+        }
+        self.announce_due(cx);
+    }
+
+    /// Moves this node to a shorter way to the publisher, if it was told of one.
+    fn optimise(
+        &mut self,
+        from: I,
+        id: MessageId<I>,
+        hops: u16,
+        announced: &VecDeque<(I, u16)>,
+        cx: &mut impl Context<Self>,
+    ) {
+        let Some(threshold) = self.config.threshold else { return };
+        let shortest = announced.iter().min_by_key(|entry| entry.1);
+        let Some(&(peer, _)) = shortest.filter(|one| hops.saturating_sub(one.1) >= threshold)
+        else {
+            return;
+        };
+        self.set_eager(peer, true);
+        self.traffic.grafts += 1;
+        cx.send(peer, Message::Attach);
+        self.prune(from, id, cx);
+    }
+
+    fn prune(&mut self, peer: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
+        self.set_eager(peer, false);
+        self.traffic.prunes += 1;
+        cx.send(peer, Message::Prune(id));
+    }
+
+    /// Announces what is due.
+    fn announce_due(&mut self, cx: &mut impl Context<Self>) {
+        let now = cx.now();
+        let Config { announce, repeat, .. } = self.config;
+        for link in &mut self.links {
+            while link.next() <= now {
+                self.batch = self.batch.wrapping_add(1).max(1);
+                let Some(batch) = link.batch(self.batch, now, announce, repeat) else { break };
+                self.traffic.announced += (batch.names.len() - batch.repeated) as u64;
+                self.traffic.repeated += batch.repeated as u64;
+                let store = &self.store;
+                let mut posts = Bounded::new();
+                posts.fill(
+                    batch
+                        .names
+                        .iter()
+                        .filter_map(|&id| Some(Announcement { id, hops: store.hops(&id)? })),
+                );
+                let number = if repeat.is_some() { self.batch } else { 0 };
+                cx.send(link.peer, Message::Announce { batch: number, posts });
+            }
+        }
+    }
+
+    fn on_announce(
+        &mut self,
+        from: I,
+        batch: u32,
+        posts: &[Announcement<I>],
+        cx: &mut impl Context<Self>,
+    ) {
+        let (me, due) = (cx.me(), cx.now() + self.config.timeout1);
+        let mut shed = false;
+        for &Announcement { id, hops } in posts {
+            self.settle(from, &id);
+            if !self.seen.knows(me, &id) {
+                let hops = hops.saturating_add(1);
+                shed |= !self.missing.note(id, (from, hops), due, cx.round());
+            }
+        }
+        if shed {
+            // It is not acknowledged, and so will be announced again.
+            cx.count("announcement shed");
+        } else if batch != 0 {
+            cx.send(from, Message::Acknowledge(batch));
+        }
+    }
+
+    /// Asks for what has not come in time.
+    fn ask_due(&mut self, cx: &mut impl Context<Self>) {
+        while let Some((id, peer)) = self.missing.ask(cx.now(), self.config.timeout2) {
+            self.set_eager(peer, true);
+            self.traffic.grafts += 1;
+            cx.send(peer, Message::Graft(id));
+        }
+    }
+
+    fn on_graft(&mut self, from: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
+        let (now, Config { confirm, intake, .. }) = (cx.now(), self.config);
+        let Some(link) = self.links.iter_mut().find(|link| link.peer == from) else {
+            return cx.count("graft from a stranger");
+        };
+        link.eager = true;
+        let Some(post) = self.store.get(&id, cx.round()) else {
+            return cx.count("graft of what is gone");
+        };
+        if link.served >= intake {
+            return cx.count("graft ignored: too many this round");
+        }
+        link.served += 1;
+        if let Some(after) = confirm {
+            link.announce(id, now + after);
+        }
+        self.traffic.payloads += 1;
+        cx.send(from, Message::Gossip(post));
+    }
+}
+
+impl<I: PeerId, V: Wire> Protocol for State<I, V> {
+    type Id = I;
+    type Message = Message<I, V>;
+    type Event = Event<I, V>;
+    type Command = Command<V>;
+
+    fn wake_at(&self) -> Time {
+        self.links.iter().map(Link::next).min().unwrap_or(Time::NEVER).min(self.missing.next())
+    }
+}
+
+impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
+    fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.refresh(below, cx);
+        self.seen.new_round();
+        self.published = 0;
+        self.links.iter_mut().for_each(|link| link.served = 0);
+        let (age, round) = (self.config.age, cx.round());
+        while let Some(gone) = self.store.expire(age, round) {
+            self.links.iter_mut().for_each(|link| link.settle(&gone));
+        }
+        for _ in 0..self.missing.expire(round, age) {
+            cx.count("announced, and never came");
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        below: &D,
+        from: I,
+        message: Self::Message,
+        cx: &mut impl Context<Self>,
+    ) {
+        if self.link(from).is_none() {
+            self.refresh(below, cx);
+        }
+        match message {
+            Message::Gossip(post) => self.on_gossip(from, post, cx),
+            Message::Announce { batch, posts } => self.on_announce(from, batch, &posts, cx),
+            Message::Acknowledge(batch) => {
+                if !self.link(from).is_some_and(|link| link.acknowledge(batch)) {
+                    cx.count("acknowledgement not awaited");
+                }
+            }
+            Message::Graft(id) => self.on_graft(from, id, cx),
+            Message::Attach => self.set_eager(from, true),
+            Message::Prune(id) => {
+                self.set_eager(from, false);
+                self.settle(from, &id);
+            }
+        }
+    }
+
+    fn on_wake(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.refresh(below, cx);
+        self.ask_due(cx);
+        self.announce_due(cx);
+    }
+
+    fn on_change(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.refresh(below, cx);
+    }
+
+    fn on_command(
+        &mut self,
+        below: &D,
+        command: Self::Command,
+        cx: &mut impl Context<Self>,
+    ) -> Result<Receipt, Refusal> {
+        let Command::Publish(value) = command;
+        let limit = self.config.intake;
+        if self.published >= limit {
+            return Err(Refusal::Full { limit });
+        }
+        self.refresh(below, cx);
+        self.published += 1;
+        let id = self.seen.name(cx);
+        let attempted = self.links.iter().filter(|link| link.eager).count() as u32;
+        self.pass_on(Post { id, hops: 0, age: 0, value }, None, &VecDeque::new(), cx);
+        Ok(Receipt::attempted(attempted))
+    }
+}

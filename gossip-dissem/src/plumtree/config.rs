@@ -1,0 +1,130 @@
+//! Parameters of Plumtree.
+//!
+//! Not a protocol: what its constructor checks.
+
+use core::time::Duration;
+
+use gossip_core::ParameterError;
+
+use crate::seen::Limits;
+
+/// The most neighbours a node serves.
+pub const LINKS_MAX: usize = 64;
+
+/// Parameters of Plumtree.
+///
+/// ```
+/// use core::time::Duration;
+/// use gossip_dissem::plumtree::{Config, State};
+///
+/// let slow = Config { timeout1: Duration::from_secs(2), ..Config::default() };
+/// assert!(State::<u32, u64>::new(slow).is_ok());
+/// let none = Config { store: 0, ..Config::default() };
+/// let error = State::<u32, u64>::new(none).unwrap_err();
+/// assert_eq!(error.to_string(), "store is 0 publications; it must be at least 1");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// How long what was announced may take to come by the tree before it is asked for: the
+    /// paper's timeout1. By the diameter of the overlay.
+    pub timeout1: Duration,
+    /// How long after one neighbour was asked the next one is: the paper's timeout2, about a round
+    /// trip. It doubles with each neighbour asked, up to 32 times as long.
+    pub timeout2: Duration,
+    /// How long an announcement over a lazy link waits for others to go with it.
+    pub announce: Duration,
+    /// How long after a value was sent over an eager link it is also announced there, unless the
+    /// neighbour is known to have it by then. `None`: never, as in the paper, whose links lose
+    /// nothing.
+    pub confirm: Option<Duration>,
+    /// How long an announcement waits for its acknowledgement before it is made again. `None`:
+    /// there are no acknowledgements, as in the paper.
+    pub repeat: Option<Duration>,
+    /// Whether neighbours that have announced a publication are sent neither it nor the
+    /// announcement of it. Not in the paper.
+    pub suppress: bool,
+    /// By how many hops an announcement must be shorter than the way a value came for the two
+    /// links to change places: the paper's threshold. `None`: never.
+    pub threshold: Option<u16>,
+    /// Up to this age, in rounds, publications are announced to neighbours that are new.
+    pub recall: u16,
+    /// Publications kept for neighbours that miss them. The oldest gives way.
+    pub store: usize,
+    /// Publications that were announced and have not come: how many are waited for.
+    pub missing: usize,
+    /// Rounds since its publication after which nothing is taken in, kept or passed on.
+    pub age: u16,
+    /// New publications taken in a round, from all peers together, and published here; others are
+    /// shed, and come again.
+    pub intake: usize,
+    /// New publications taken in a round from one peer. A tree brings all by one, so a share below
+    /// the intake bounds what one neighbour, honest or not, can bring.
+    pub share: usize,
+    /// Identifiers remembered, at least `intake` times two more than `age`: then an identifier
+    /// outlives every copy of its publication.
+    pub memory: usize,
+}
+
+impl Default for Config {
+    /// Ours, for links of up to about 100 ms that lose datagrams: ask after 200 ms, for a reliable
+    /// answer; gather announcements for 20 ms; confirm and repeat after half a second. The paper's
+    /// threshold for many publishers, 7. Room for 16 rounds of full intake.
+    fn default() -> Self {
+        Self {
+            timeout1: Duration::from_millis(200),
+            timeout2: Duration::from_millis(150),
+            announce: Duration::from_millis(20),
+            confirm: Some(Duration::from_millis(200)),
+            repeat: Some(Duration::from_millis(500)),
+            suppress: true,
+            threshold: Some(7),
+            recall: 32,
+            store: 1_024,
+            missing: 1_024,
+            age: 64,
+            intake: 64,
+            share: 64,
+            memory: 8_192,
+        }
+    }
+}
+
+impl Config {
+    /// The paper's protocol, for links that lose nothing: no acknowledgements, no confirmations, no
+    /// suppression, nothing told to new neighbours, announcements one by one, no optimisation.
+    pub fn paper() -> Self {
+        Self {
+            announce: Duration::ZERO,
+            confirm: None,
+            repeat: None,
+            suppress: false,
+            threshold: None,
+            recall: 0,
+            ..Self::default()
+        }
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        let Self { age, intake, share, memory, .. } = *self;
+        Limits { age, intake, share, memory }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ParameterError> {
+        let micros = |span: Duration| span.as_micros() as f64;
+        let repeat = self.repeat.unwrap_or(Duration::MAX);
+        for (parameter, span) in
+            [("timeout1", self.timeout1), ("timeout2", self.timeout2), ("repeat", repeat)]
+        {
+            ParameterError::new(parameter, micros(span), "microseconds", "above 0")
+                .unless(span.as_micros() > 0)?;
+        }
+        for (parameter, count) in [("store", self.store), ("missing", self.missing)] {
+            ParameterError::new(parameter, count as f64, "publications", "at least 1")
+                .unless(count >= 1)?;
+        }
+        let threshold = f64::from(self.threshold.unwrap_or(1));
+        ParameterError::new("threshold", threshold, "hops", "at least 1")
+            .unless(threshold >= 1.0)?;
+        self.limits().check()
+    }
+}

@@ -1,0 +1,69 @@
+//! What Plumtree says on the wire and to its owner, and what it may be asked.
+//!
+//! Not a protocol: the messages of the one in `plumtree.rs`.
+
+use gossip_core::{Bounded, PeerId, Wire, message};
+
+use crate::post::{MessageId, Post};
+
+/// Announcements in one message: with identifiers of sockets, 801 bytes of the datagram. Our
+/// choice.
+pub const ANNOUNCED: usize = 24;
+
+message! {
+    /// I have this.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct Announcement<I: PeerId> {
+        /// What.
+        pub id: MessageId<I>,
+        /// Over how many hops it came here.
+        pub hops: u16,
+    }
+}
+
+message! {
+    /// What travels.
+    #[derive(PartialEq)]
+    pub enum Message<I: PeerId, V: Wire> {
+        /// The publication itself: the paper's GOSSIP.
+        Gossip(Post<I, V>),
+        /// What the sender has: the paper's IHAVE.
+        Announce {
+            /// Which of the sender's announcements: to be acknowledged, unless it is 0.
+            batch: u32,
+            /// What it has.
+            posts: Bounded<Announcement<I>, ANNOUNCED>,
+        },
+        /// All of this announcement is known, or waited for.
+        Acknowledge(u32),
+        /// Send me this, and what comes next: the paper's GRAFT.
+        Graft(MessageId<I>),
+        /// Send me what comes next: the paper's GRAFT of nothing, when links change places.
+        Attach,
+        /// I had this already; do not send me what comes next, announce it: the paper's PRUNE.
+        Prune(MessageId<I>),
+    }
+}
+
+message! {
+    /// What the owner may ask.
+    #[derive(PartialEq)]
+    pub enum Command<V: Wire> {
+        /// Spread this, at once.
+        Publish(V),
+    }
+}
+
+/// What the owner hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<I: PeerId, V: Wire> {
+    /// A publication, once. A node is told of its own, too, when it publishes: with 0 hops.
+    Delivered {
+        /// Its name.
+        id: MessageId<I>,
+        /// What it says.
+        value: V,
+        /// How many times it was passed on to get here; 0 at the origin.
+        hops: u16,
+    },
+}
