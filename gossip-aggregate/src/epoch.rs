@@ -13,7 +13,7 @@
 //! - A joiner hears the number of the epoch under way from the first who asks it anything, not from
 //!   its contact. If nobody does for a whole epoch, it is alone, and begins one itself.
 //! - An epoch in which a node took part for less than half of its length, because it was called
-//!   away to a later one, says nothing there ([`Turn::Next`]'s `whole`): its state may be far from
+//!   away to a later one, says nothing there: its state may be far from
 //!   the result yet.
 
 use gossip_core::{ParameterError, Round};

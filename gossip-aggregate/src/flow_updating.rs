@@ -30,8 +30,8 @@
 use core::marker::PhantomData;
 
 use gossip_core::{
-    Configured, Context, Finite, Layer, Local, Nothing, ParameterError, PeerId, Peers, Protocol,
-    Receipt, Refusal, message,
+    Configured, Context, Finite, Layer, Nothing, ParameterError, PeerId, Peers, Protocol, Receipt,
+    Refusal, message,
 };
 
 use crate::links::Links;

@@ -19,16 +19,18 @@
 //!
 //! # Deviations from the paper
 //!
-//! - A node whose weight is not above [`LEAST_WEIGHT`], as happens when a neighbour crashes that had
+//! - A node whose weight is not above [`LEAST_WEIGHT`], as happens when a neighbour crashes that
+//!   had
 //!   given much, sends nothing and says nothing until it is given some.
-//! - Flows grow with the values that pass, and their differences lose digits with time (the authors'
+//! - Flows grow with the values that pass, and their differences lose digits with time (the
+//!   authors'
 //!   push-cancel-flow resets them): at 10^6 rounds about six of sixteen.
 
 use core::marker::PhantomData;
 
 use gossip_core::{
-    Configured, Context, Finite, Layer, Local, Nothing, ParameterError, PeerId, Peers, Protocol,
-    Receipt, Refusal, message,
+    Configured, Context, Finite, Layer, Nothing, ParameterError, PeerId, Peers, Protocol, Receipt,
+    Refusal, message,
 };
 
 use crate::flow_updating::{Config, checked, is_sound};

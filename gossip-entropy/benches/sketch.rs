@@ -2,7 +2,8 @@
 //!
 //! The table of bytes is exact. Times move with the machine, so that each is also given as a
 //! multiple of something of the same run: a decode of a copy of as many bytes as came, an insert of
-//! a visit of a chase of pointers over 32 bytes for each of 10^6 elements, which is what a lookup in
+//! a visit of a chase of pointers over 32 bytes for each of 10^6 elements, which is what a lookup
+//! in
 //! a table of them costs at least.
 //!
 //! Bias: inserts are of fingerprints; the hash of an element has a row of its own. Elements that
@@ -95,7 +96,8 @@ fn measure(criterion: &mut Criterion, name: &str, mut act: impl FnMut()) -> f64 
     best
 }
 
-/// One visit of a walk through 10^6 places of 32 bytes in random order, each of which names the next.
+/// One visit of a walk through 10^6 places of 32 bytes in random order, each of which names the
+/// next.
 fn chase(criterion: &mut Criterion) -> f64 {
     let mut order: Vec<u32> = (0..1_000_000).collect();
     Key::new(3).random(0).shuffle(&mut order);

@@ -1,6 +1,8 @@
 //! The side of a [session](super::session) that is asked: it remembers nothing, and what it sends
 //! is bounded for each question.
 //!
+//! Not a protocol: the answering half of the session, where the papers are named.
+//!
 //! ```text
 //! on the first question, with the asker's estimator: d = the estimated difference
 //!     up to 200:   one datagram, a PinSketch of 2 d + 6 numbers, 115 at most
@@ -27,7 +29,8 @@ const ALONE: f64 = 200.0;
 /// cells. The heavy tail it cures needs 16; twice that saves cells. Our choice.
 const RESIDUAL: usize = 32;
 
-/// Cells that are sent at once for each estimated difference: 1.15 are needed, and the estimate is a
+/// Cells that are sent at once for each estimated difference: 1.15 are needed, and the estimate is
+/// a
 /// sixth off. Our choice.
 const WINDOW: f64 = 1.35;
 
@@ -41,7 +44,8 @@ fn plan(distance: f64) -> (usize, usize) {
     }
 }
 
-/// Answers `ask` about `set`, with `most` frames of cells at most. Nothing, if the question is none.
+/// Answers `ask` about `set`, with `most` frames of cells at most. Nothing, if the question is
+/// none.
 pub fn answer(set: &SetSketch, ask: &Ask, most: usize) -> Vec<Frame> {
     let mut frames = Vec::new();
     match &ask.need {

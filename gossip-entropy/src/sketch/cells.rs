@@ -22,7 +22,8 @@
 //! # Deviations from the paper
 //!
 //! - Irregular with two classes, a = 1/8 for 3 in 16 elements and a = 3/4 for 13 in 16, found by a
-//!   search: then u^-a needs square roots, products and one quotient only, which IEEE 754 defines to
+//!   search: then u^-a needs square roots, products and one quotient only, which IEEE 754 defines
+//!   to
 //!   the last bit, and no power function, of which every platform has its own. The paper's three
 //!   classes need one. As in the paper's own code, the step is that of a continuous mapping: the
 //!   first few cells are met a little less often than the rule says.

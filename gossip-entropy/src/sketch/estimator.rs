@@ -18,6 +18,11 @@
 //! One stratum on whose bits L differences fall each tells (16 x^2 / (e^x - 1)) with x = 4 L; over
 //! strata that halve, that adds up to 38 whatever d, so that the standard error is 16 %, and less
 //! for few differences, which are in the first strata alone. Beyond 2^30 it says "many".
+//!
+//! # Deviations from the paper
+//!
+//! - Bits are flipped, not set, so that deletions and the other side's elements cancel.
+//! - The number is the likeliest over all strata, not a correction of the first empty one.
 
 /// Strata: 2^26 differences fill the last.
 const STRATA: usize = 26;
@@ -128,7 +133,8 @@ mod tests {
         here.distance(&Estimator::from_bytes(&there.to_bytes()).unwrap())
     }
 
-    /// A standard error of 13 to 17 %: over 1,000 trials, its own standard error is 2.3 % of it, and
+    /// A standard error of 13 to 17 %: over 1,000 trials, its own standard error is 2.3 % of it,
+    /// and
     /// likelihood is biased by its square at most, 3 %. That of few differences is less.
     #[test]
     fn the_standard_error_is_a_sixth() {

@@ -1,5 +1,7 @@
 //! Sketches: how two sets differ, at a cost near the number of differences, whatever their size.
 //!
+//! Not a protocol: those are in the modules below.
+//!
 //! | Module | What |
 //! |---|---|
 //! | [`set`] | all of them for one set, kept up to date with every change |
@@ -7,7 +9,7 @@
 //! | [`estimator`] | how many differences there are, to within a sixth |
 //! | [`pinsketch`] | 63 bits a difference, for up to 115 of them |
 //! | [`cells`], [`peel`] | 12 bytes a cell, 1.1 to 1.5 cells a difference, for up to 14,000 |
-//! | [`session`], [`answer`] | the two sides that find out, over datagrams |
+//! | [`session`], [`answer`](mod@answer) | the two sides that find out, over datagrams |
 //! | [`wire`] | what they say |
 
 pub mod answer;

@@ -1,5 +1,8 @@
 //! Decoding of [cells]: in any order, whatever is lost, and whatever a peer makes up.
 //!
+//! Not a protocol: the decoder of the cells, by peeling (Goodrich, Mitzenmacher, *Invertible Bloom
+//! lookup tables*, Allerton 2011, section 2).
+//!
 //! ```text
 //! on a frame of the other side's cells:   add our own; look at each
 //! a cell with a single element:           it is found; add it to all its cells, those that have

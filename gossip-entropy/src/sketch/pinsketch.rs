@@ -1,7 +1,8 @@
 //! PinSketch: `c` numbers of 63 bits from which any `c` differences between two sets follow.
 //!
 //! Dodis, Ostrovsky, Reyzin, Smith, *Fuzzy extractors: how to generate strong keys from biometrics
-//! and other noisy data*, SIAM Journal on Computing 38(1), 2008, section 6.3; decoding as in Massey,
+//! and other noisy data*, SIAM Journal on Computing 38(1), 2008, section 6.3; decoding as in
+//! Massey,
 //! *Shift-register synthesis and BCH decoding*, IEEE Transactions on Information Theory 15, 1969.
 //!
 //! ```text

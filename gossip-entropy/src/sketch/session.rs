@@ -15,7 +15,8 @@
 //!
 //! # What holds
 //!
-//! A session ends with the difference of the two sets' identifiers as they are, or says why not: see
+//! A session ends with the difference of the two sets' identifiers as they are, or says why not:
+//! see
 //! [`End`]. That it ends with another one has probability 2^-128 for those who do not know the
 //! secret. The side that asks decides what is sent and when: frames that it did not ask for are not
 //! read. It takes each of the 178 frames once, decodes at most [`QUESTIONS`] PinSketches and one

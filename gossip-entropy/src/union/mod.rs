@@ -18,7 +18,8 @@
 //! Equal sets have equal digests, and a round between them costs one message of 25 bytes. Sets that
 //! differ in up to 115 elements tell by one datagram which, up to 14,000 by 13 to 16 bytes an
 //! element; a round trip, then the elements. An element taken twice is one: loss, duplication and
-//! reordering delay. Two sets of one digest are equal but for a probability of 2^-128, if nobody who
+//! reordering delay. Two sets of one digest are equal but for a probability of 2^-128, if nobody
+//! who
 //! knows the secret has searched for elements whose fingerprints add up.
 //!
 //! Traffic is [bounded](Config::traffic) for each round; a node has one session under way. A salt
@@ -67,7 +68,8 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// All our choice: 2^20 elements; windows of 64 messages, which are 72 kB; 512 messages a round.
+    /// All our choice: 2^20 elements; windows of 64 messages, which are 72 kB; 512 messages a
+    /// round.
     fn default() -> Self {
         Self { capacity: 1 << 20, window: 64, traffic: 512, secret: Secret::default() }
     }

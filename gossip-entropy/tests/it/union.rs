@@ -118,7 +118,7 @@ fn a_liar_gets_a_rounds_traffic_and_changes_nothing() {
     victim.effects.datagrams.clear();
     assert!(victim.hears(ask(5)) > 0, "a salt is granted");
     assert!((6..50).all(|salt| victim.hears(ask(salt)) == 0), "others are not, for some rounds");
-    assert_eq!(victim.node.counts().total("salt refused"), 44);
+    assert_eq!(victim.effects.counts.total("salt refused"), 44);
 
     let made_up = Frame::Root {
         nonce: [9; 4],
@@ -127,7 +127,7 @@ fn a_liar_gets_a_rounds_traffic_and_changes_nothing() {
         syndromes: Blob::new([0x55; 63]).unwrap(),
     };
     assert_eq!(victim.hears(Message::Frame(made_up)), 0);
-    assert_eq!(victim.node.counts().total("answer without question"), 1);
+    assert_eq!(victim.effects.counts.total("answer without question"), 1);
     assert_eq!(victim.node.stack().set.digest(), digest);
     // Another digest opens one session, however often it is said.
     let opened: usize = (0..20).map(|at| victim.hears(Message::Digest([at; 24]))).sum();

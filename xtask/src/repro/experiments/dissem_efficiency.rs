@@ -109,9 +109,9 @@ impl Experiment for DissemEfficiency {
             Some(Published { value: half, tolerance: half, source: "goal: at most twice that" })
         };
         match metric {
+            "missing" | "p99_ratio" => goal(3.0),
             "copies" => goal(1.2),
             "median_ratio" => goal(1.5),
-            "missing" | "p99_ratio" => goal(3.0),
             _ => None,
         }
     }

@@ -12,7 +12,12 @@ pub struct Yang24Rateless;
 
 static PARAMS: [Param; 2] = [
     Param::int("d", 128, 1..=10_000, "elements", "the size of the difference"),
-    Param::choice("mapping", &["regular", "irregular"], "the paper's, or that of the sketches"),
+    Param::choice(
+        "mapping",
+        "regular",
+        &["regular", "irregular"],
+        "the paper's, or that of the sketches",
+    ),
 ];
 
 static METRICS: [Metric; 2] = [
