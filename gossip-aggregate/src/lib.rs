@@ -5,8 +5,8 @@
 //!   [`push_sum`]: one-way shares of them.
 //! - [`mean`]: the mean of all inputs. [`count`]: the number of nodes. [`means`]: power means,
 //!   extremes, the variance, sums and products.
-//! - [`flow_updating`] and [`push_flow`]: means that stay exact whatever is lost, over links that
-//!   hold still for a while.
+//! - [`flow_updating`]: means that stay exact whatever is lost, over links that hold still for a
+//!   while.
 //!
 //! What holds under which faults, and when not to use it, is in `GUARANTEES.md`.
 #![no_std]
@@ -19,7 +19,6 @@ pub mod flow_updating;
 mod links;
 pub mod mean;
 pub mod means;
-pub mod push_flow;
 pub mod push_pull;
 pub mod push_sum;
 
@@ -27,7 +26,6 @@ pub use count::{Count, Leaders};
 pub use flow_updating::FlowUpdating;
 pub use mean::{Average, Mean};
 pub use means::{Extreme, PowerMean, Total, Variance, Within};
-pub use push_flow::PushFlow;
 pub use push_pull::PushPull;
 pub use push_sum::PushSum;
 

@@ -71,13 +71,4 @@ impl<I: PeerId, T: Default> Links<I, T> {
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
         self.links.iter_mut().map(|link| (link.peer, &mut link.kept))
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.links.len()
-    }
-
-    /// The neighbour at this place in the order.
-    pub(crate) fn nth_mut(&mut self, at: usize) -> Option<(I, &mut T)> {
-        self.links.get_mut(at).map(|link| (link.peer, &mut link.kept))
-    }
 }

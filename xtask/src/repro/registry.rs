@@ -3,9 +3,9 @@
 use super::experiment::Experiment;
 use super::experiments::{
     Allavena05Partition, Antonov23Hub, Bortnikov08Brahms, Dadgar18Lifeguard, Das02Swim,
-    Demers87Spatial, Demers87Table1, DissemEfficiency, Jelasity04Variants, Jelasity05Factor,
-    Jelasity06Jk, Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview,
-    Leitao07Plumtree, Massoulie06Walk, Voulgaris05Indegree, Yang24Rateless,
+    Demers87Spatial, Demers87Table1, Jelasity04Variants, Jelasity05Factor, Jelasity06Jk,
+    Jelasity07Sampling, Jelasity09Tman, Kempe01Spatial, Leitao07Hyparview, Massoulie06Walk,
+    Voulgaris05Indegree,
 };
 use super::self_check::SelfCheck;
 use crate::Failure;
@@ -22,8 +22,6 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Voulgaris05Indegree),
         Box::new(Jelasity07Sampling),
         Box::new(Leitao07Hyparview),
-        Box::new(Leitao07Plumtree),
-        Box::new(DissemEfficiency),
         Box::new(Bortnikov08Brahms),
         Box::new(Allavena05Partition),
         Box::new(Massoulie06Walk),
@@ -32,7 +30,6 @@ pub fn experiments() -> Vec<Box<dyn Experiment>> {
         Box::new(Antonov23Hub),
         Box::new(Jelasity09Tman),
         Box::new(Jelasity06Jk),
-        Box::new(Yang24Rateless),
     ]
 }
 
