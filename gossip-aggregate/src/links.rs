@@ -1,0 +1,74 @@
+//! What a node keeps of each neighbour.
+//!
+//! Not a protocol: the table that the flow protocols share.
+
+use alloc::vec::Vec;
+
+use gossip_core::{PeerId, Peers};
+
+/// One neighbour.
+#[derive(Clone, Debug)]
+struct Link<I, T> {
+    peer: I,
+    /// The version at which the link was made: one that went and came back is another.
+    version: u64,
+    /// Whether it was seen when we last looked.
+    is_there: bool,
+    kept: T,
+}
+
+impl<I, T: Default> Link<I, T> {
+    fn new(peer: I, version: u64) -> Self {
+        Self { peer, version, is_there: true, kept: T::default() }
+    }
+}
+
+/// At most `limit` neighbours, in the order of their ids.
+#[derive(Clone, Debug)]
+pub(crate) struct Links<I, T> {
+    links: Vec<Link<I, T>>,
+    limit: usize,
+}
+
+impl<I: PeerId, T: Default> Links<I, T> {
+    pub(crate) const fn new(limit: usize) -> Self {
+        Self { links: Vec::new(), limit }
+    }
+
+    /// Follows `below`: forgets who is no neighbour any more, and gets to know who is new, while
+    /// there is room. Returns how many neighbours there was no room for.
+    pub(crate) fn follow(&mut self, below: &(impl Peers<Id = I> + ?Sized)) -> usize {
+        self.links.iter_mut().for_each(|link| link.is_there = false);
+        let mut refused = 0;
+        below.for_each(|peer, version| match self.find(peer) {
+            Ok(at) if self.links[at].version == version => self.links[at].is_there = true,
+            Ok(at) => self.links[at] = Link::new(peer, version),
+            Err(at) if self.links.len() < self.limit => {
+                self.links.insert(at, Link::new(peer, version));
+            }
+            Err(_) => refused += 1,
+        });
+        self.links.retain(|link| link.is_there);
+        refused
+    }
+
+    fn find(&self, peer: I) -> Result<usize, usize> {
+        self.links.binary_search_by_key(&peer, |link| link.peer)
+    }
+
+    /// What is kept of `peer`, if it is a neighbour.
+    pub(crate) fn get_mut(&mut self, peer: I) -> Option<&mut T> {
+        let at = self.find(peer).ok()?;
+        Some(&mut self.links[at].kept)
+    }
+
+    /// Every neighbour.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (I, &T)> {
+        self.links.iter().map(|link| (link.peer, &link.kept))
+    }
+
+    /// Every neighbour, to change what is kept of it.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
+        self.links.iter_mut().map(|link| (link.peer, &mut link.kept))
+    }
+}
