@@ -77,8 +77,7 @@ type Frame = <Loaded<u32> as Protocol>::Message;
 fn loaded(n: u32, config: Config, seed: u64) -> Simulation<Loaded<u32>> {
     let make = move |_| {
         let swim = Swim::new(config).unwrap();
-        let (labelled, courier) = (Labelled(7, <_>::default()), Courier(None, <_>::default()));
-        Loaded::new(labelled, swim, courier)
+        Loaded::new(Labelled(7, <_>::default()), swim, Courier(None, <_>::default()))
     };
     let mut sim = Simulation::new(n, make, links(), event::Config::seeded(seed)).unwrap();
     (1..n).for_each(|node| sim.contact(node, 0));
@@ -86,8 +85,8 @@ fn loaded(n: u32, config: Config, seed: u64) -> Simulation<Loaded<u32>> {
     sim
 }
 
-/// Probes and answers with less than 500 bytes free in a minute in which all of 50 nodes change their
-/// labels every five seconds.
+/// Probes and answers with less than 500 bytes free in a minute in which all of 50 nodes change
+/// their labels every five seconds.
 fn crowded(share: f64, seed: u64) -> usize {
     let config = Config { share, spare: false, sync: 0, ..Config::default() };
     let mut sim = loaded(50, config, seed);
