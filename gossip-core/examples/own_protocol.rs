@@ -15,9 +15,9 @@
 //!
 //! `cargo xtask sim` knows stacks by name, so a protocol that it is to sweep, replicate and plot is
 //! registered there in three steps: implement `Application` for it (or `Sampler`, if it is a source
-//! of peers) in `xtask/src/sim/applications.rs`, which says how a node is built from a scenario's
-//! keys and what it estimates; add its name and its keys to `xtask/src/sim/schema.rs`; add its type
-//! to the list in `xtask/src/sim/registry.rs`, one line. Then all drivers, networks, dynamics,
+//! of peers) in `xtask/sim/src/applications.rs`, which says how a node is built from a scenario's
+//! keys and what it estimates; add its name and its keys to `xtask/sim/src/schema.rs`; add its type
+//! to the list in `xtask/sim/src/registry.rs`, one line. Then all drivers, networks, dynamics,
 //! observers and outputs work with it.
 
 use core::time::Duration;

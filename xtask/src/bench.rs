@@ -2,9 +2,9 @@
 
 mod rivals;
 
-use crate::workspace::{Cargo, metadata};
-use crate::{Failure, Stopwatch};
 use serde_json::Value;
+use xtask_base::workspace::{Cargo, metadata};
+use xtask_base::{Failure, Stopwatch};
 
 /// What `bench` was asked.
 #[derive(Debug, Clone, Default, clap::Args)]

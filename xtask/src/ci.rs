@@ -1,8 +1,9 @@
 //! `cargo xtask ci`: everything a change must pass, in order of how fast it fails.
 
-use crate::workspace::{Cargo, PROTOCOL_CRATES, metadata, root};
-use crate::{Failure, Stopwatch, test, tidy};
+use crate::{test, tidy};
 use std::path::PathBuf;
+use xtask_base::workspace::{Cargo, PROTOCOL_CRATES, metadata, root};
+use xtask_base::{Failure, Stopwatch};
 
 /// One step: a name for its heading, and what it does.
 #[derive(Debug)]

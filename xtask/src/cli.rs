@@ -1,8 +1,9 @@
 //! The command line.
 
-use crate::{Failure, Stopwatch, bench, ci, demo, repro, sim, soak, test, tidy};
+use crate::{bench, ci, program, soak, test, tidy};
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
+use xtask_base::{Stopwatch, ended};
 
 /// The workspace's tasks.
 #[derive(Debug, Parser)]
@@ -19,17 +20,27 @@ enum Task {
     /// Every test and doctest of the workspace, in all features
     Test(Forwarded),
     /// A live cluster on real sockets: it converges, loses a third of its nodes, and repairs itself
-    Demo(demo::Request),
+    #[command(disable_help_flag = true)]
+    Demo(Handed),
     /// The rules that neither the compiler nor clippy knows
     Tidy,
     /// The papers' experiments: measured beside published. `repro list` shows them
-    Repro(repro::Request),
+    #[command(disable_help_flag = true)]
+    Repro(Handed),
     /// A scenario from a file: any stack, network and dynamics, swept and replicated
-    Sim(sim::Request),
+    #[command(disable_help_flag = true)]
+    Sim(Handed),
     /// The benchmarks; `bench membership` measures others' software beside ours
     Bench(bench::Request),
     /// The long tests: those named soak_* that `test` leaves out, in release mode
     Soak(Forwarded),
+}
+
+/// Arguments that go to a program as they are, `--help` among them.
+#[derive(Debug, Args)]
+struct Handed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    args: Vec<String>,
 }
 
 /// Arguments that go to cargo as they are.
@@ -48,19 +59,18 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Ci => ci::run(&clock),
         Task::Test(forwarded) => test::run(&forwarded.args, &clock),
-        Task::Demo(request) => demo::run(&request),
+        Task::Demo(handed) => return hand_over("xtask-demo", &handed.args),
         Task::Tidy => tidy::run(),
-        Task::Repro(request) => repro::run(&request),
-        Task::Sim(request) => sim::run(&request),
+        Task::Repro(handed) => return hand_over("xtask-repro", &handed.args),
+        Task::Sim(handed) => return hand_over("xtask-sim", &handed.args),
         Task::Bench(request) => bench::run(&request, &clock),
         Task::Soak(forwarded) => soak::run(&forwarded.args, &clock),
     };
-    outcome.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
+    ended(outcome)
 }
 
-fn report(failure: &Failure) -> ExitCode {
-    eprintln!("error: {failure}");
-    ExitCode::from(failure.exit_code())
+fn hand_over(package: &str, args: &[String]) -> ExitCode {
+    program::run(package, args).unwrap_or_else(|failure| ended(Err(failure)))
 }
 
 #[cfg(test)]
@@ -71,6 +81,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn programs_have_all_their_arguments() {
+        let line = ["xtask", "repro", "list", "--help", "--set", "a=1"];
+        let cli = Cli::try_parse_from(line).expect("a right command line");
+        let Task::Repro(handed) = cli.task else { panic!("not repro") };
+        assert_eq!(handed.args, ["list", "--help", "--set", "a=1"]);
     }
 
     #[test]

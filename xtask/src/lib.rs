@@ -11,29 +11,17 @@
 //! | `bench` | the benchmarks |
 //! | `soak` | the long tests that `test` leaves out |
 //!
+//! `demo`, `repro` and `sim` are programs of their own, which are built when they are asked for:
+//! they are many simulations, and the rest need not wait for these.
+//!
 //! Exit codes: 0 when all is well, 1 when something failed, 2 when the command line is wrong.
 
 mod bench;
 mod ci;
 mod cli;
-mod clock;
-pub mod demo;
-mod failure;
-mod parallel;
-mod progress;
-pub mod repro;
-pub mod sim;
+mod program;
 mod soak;
-mod suggest;
 mod test;
 pub mod tidy;
-mod workspace;
 
 pub use cli::main;
-pub use clock::Stopwatch;
-pub use failure::Failure;
-pub use workspace::{PROTOCOL_CRATES, STYLE_CRATES, root};
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct ReadmeExamples;

@@ -4,8 +4,8 @@
 //! `GOSSIP_SOAK=1` where it shares its body with a shorter test. They run in release mode.
 
 use crate::test::{Tally, command, stream};
-use crate::workspace::Cargo;
-use crate::{Failure, Stopwatch};
+use xtask_base::workspace::Cargo;
+use xtask_base::{Failure, Stopwatch};
 
 /// Runs every soak test, with `args` handed on to `cargo test`.
 pub(crate) fn run(args: &[String], clock: &Stopwatch) -> Result<(), Failure> {

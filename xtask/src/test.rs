@@ -3,10 +3,10 @@
 //! The output ends with the test runner's own closing lines, because that is where a reader and
 //! a CI look. So the time and the totals are printed just before the last `test result:` line.
 
-use crate::clock::human;
-use crate::workspace::Cargo;
-use crate::{Failure, Stopwatch};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use xtask_base::human;
+use xtask_base::workspace::Cargo;
+use xtask_base::{Failure, Stopwatch};
 
 /// Runs the tests, with `args` handed on to `cargo test`. The build comes first, so that the time
 /// at the end is that of the tests.

@@ -5,8 +5,8 @@
 //! compiler said.
 
 use super::Request;
-use crate::workspace::Cargo;
-use crate::{Failure, Stopwatch, suggest};
+use xtask_base::workspace::Cargo;
+use xtask_base::{Failure, Stopwatch, suggest};
 
 const MANIFEST: &str = "xtask/rivals/Cargo.toml";
 

@@ -7,7 +7,7 @@
 use super::Violation;
 use super::files::File;
 use super::mask::{line_of, mask, without_tests, words};
-use crate::workspace::PROTOCOL_CRATES;
+use xtask_base::workspace::PROTOCOL_CRATES;
 
 /// Names that belong together: why they are banned and what to use instead.
 struct Ban {

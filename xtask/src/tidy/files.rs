@@ -1,8 +1,8 @@
 //! The files that the rules look at.
 
-use crate::Failure;
 use std::path::Path;
 use std::process::Command;
+use xtask_base::Failure;
 
 /// A text file of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn git_and_the_walk_find_this_file() {
-        let root = crate::root();
+        let root = xtask_base::root();
         let path = "xtask/src/tidy/files.rs".to_owned();
         assert!(tracked(&root).expect("files").iter().any(|f| f.path == path));
         assert!(walked(&root).expect("files").contains(&path));

@@ -20,10 +20,10 @@ pub mod lengths;
 pub mod mask;
 pub mod papers;
 
-use crate::{Failure, Stopwatch};
 use files::File;
 use std::fmt;
 use std::path::Path;
+use xtask_base::{Failure, Stopwatch};
 
 /// One place where a rule is broken. Displayed as `path:line: message`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ pub fn check(root: &Path) -> Result<Report, Failure> {
 /// Applies every rule to this workspace and prints what is broken.
 pub(crate) fn run() -> Result<(), Failure> {
     let clock = Stopwatch::start();
-    let report = check(&crate::root())?;
+    let report = check(&xtask_base::root())?;
     report.unsafe_code.iter().for_each(|found| println!("unsafe: {found}"));
     report.violations.iter().for_each(|violation| println!("{violation}"));
     let count = report.violations.len();

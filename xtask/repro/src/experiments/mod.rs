@@ -1,0 +1,51 @@
+//! One file per experiment, named for its id with `_` for `-`. Each has a unit struct that
+//! implements [`Experiment`], listed in [`ALL`].
+
+mod allavena05_partition;
+mod antonov23_hub;
+mod bortnikov08_brahms;
+mod dadgar18_lifeguard;
+mod das02_swim;
+mod demers87_spatial;
+mod demers87_table1;
+mod dissem_efficiency;
+mod hayashibara04_phi;
+mod jelasity04_variants;
+mod jelasity05_factor;
+mod jelasity06_jk;
+mod jelasity07_sampling;
+mod jelasity09_tman;
+mod johansen06_rings;
+mod kempe01_spatial;
+mod leitao07_hyparview;
+mod leitao07_plumtree;
+mod massoulie06_walk;
+mod voulgaris05_indegree;
+mod yang24_rateless;
+
+use xtask_repro::Experiment;
+
+/// Every experiment, in the order in which `repro list` shows them. A new one is added here.
+pub(crate) static ALL: [&dyn Experiment; 21] = [
+    &demers87_table1::Demers87Table1,
+    &demers87_spatial::Demers87Spatial,
+    &kempe01_spatial::Kempe01Spatial,
+    &jelasity04_variants::Jelasity04Variants,
+    &jelasity05_factor::Jelasity05Factor,
+    &voulgaris05_indegree::Voulgaris05Indegree,
+    &jelasity07_sampling::Jelasity07Sampling,
+    &leitao07_hyparview::Leitao07Hyparview,
+    &leitao07_plumtree::Leitao07Plumtree,
+    &dissem_efficiency::DissemEfficiency,
+    &bortnikov08_brahms::Bortnikov08Brahms,
+    &allavena05_partition::Allavena05Partition,
+    &massoulie06_walk::Massoulie06Walk,
+    &das02_swim::Das02Swim,
+    &dadgar18_lifeguard::Dadgar18Lifeguard,
+    &hayashibara04_phi::Hayashibara04Phi,
+    &johansen06_rings::Johansen06Rings,
+    &antonov23_hub::Antonov23Hub,
+    &jelasity09_tman::Jelasity09Tman,
+    &jelasity06_jk::Jelasity06Jk,
+    &yang24_rateless::Yang24Rateless,
+];

@@ -1,0 +1,99 @@
+//! The command line as a user meets it: output, errors and exit codes.
+
+use std::process::{Command, Output};
+
+fn repro(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_xtask-repro")).args(args).output().expect("it runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+/// Runs with wrong arguments; returns what is said on stderr. Nothing may go to stdout.
+fn misuse(args: &[&str]) -> String {
+    let output = repro(args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+    assert_eq!(stdout(&output), "", "{args:?}");
+    stderr(&output)
+}
+
+#[test]
+fn repro_list_succeeds_and_takes_no_options() {
+    let output = repro(&["list"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stdout(&output).is_empty());
+    assert!(misuse(&["list", "--json"]).contains("takes no options"));
+}
+
+#[test]
+fn wrong_ids_list_the_right_ones() {
+    assert!(misuse(&["nonsense"]).contains("no experiment `nonsense`"));
+    assert!(misuse(&["nonsense"]).contains("the experiments are"));
+    assert!(misuse(&[]).contains("the experiments are"));
+}
+
+#[test]
+fn wrong_keys_and_values_list_the_right_ones() {
+    let text = misuse(&["self-check", "--set", "shfit=0"]);
+    assert!(text.contains("did you mean `shift`?"), "{text}");
+    assert!(text.contains("n = 1000 numbers  (int, 1..=1000000 numbers)"), "{text}");
+    let text = misuse(&["self-check", "--set", "shift=7"]);
+    assert!(text.contains("`7` is not a value of `shift`"), "{text}");
+    assert!(text.contains("(float, -1..=1 units)"), "{text}");
+    let text = misuse(&["self-check", "--set", "mode=plane"]);
+    assert!(text.contains("one of plain | odd | nan | panic"), "{text}");
+    let text = misuse(&["self-check", "--set", "n=5", "--set", "n=6"]);
+    assert!(text.contains("`n` is set twice"), "{text}");
+    let text = misuse(&["self-check", "--set", "n=600", "--set", "cycles=700"]);
+    assert!(text.contains("`cycles` = 700 must not exceed `n` = 600"), "{text}");
+}
+
+#[test]
+fn wrong_numbers_of_seeds_are_errors() {
+    assert!(misuse(&["self-check", "--seeds", "0"]).contains("1..=1000000"));
+    assert!(misuse(&["self-check", "--seeds", "many"]).contains("invalid"));
+    assert!(misuse(&["self-check", "--seed", "-1"]).contains("--seed"));
+    assert!(misuse(&["self-check", "--seeds", "1", "--seeds", "2"]).contains("multiple"));
+}
+
+#[test]
+fn a_reproduction_passes_fails_or_has_no_verdict() {
+    let pass = repro(&["self-check"]);
+    assert_eq!(pass.status.code(), Some(0), "{}", stderr(&pass));
+    assert!(stdout(&pass).contains("8 trials, seeds 1 to 8"), "{}", stdout(&pass));
+    assert_eq!(stderr(&pass), "", "a short run says nothing beside its report");
+    let fail = repro(&["self-check", "--set", "shift=0.5"]);
+    assert_eq!(fail.status.code(), Some(1));
+    assert!(stdout(&fail).contains("FAIL"), "{}", stdout(&fail));
+    assert!(stderr(&fail).contains("1 of 5 rows out of tolerance (mean)"), "{}", stderr(&fail));
+    let none = ["self-check", "--set", "shift=0.5", "--set", "n=999"];
+    assert_eq!(repro(&none).status.code(), Some(0), "no verdict is no failure");
+}
+
+#[test]
+fn json_is_all_there_is_on_stdout_and_is_the_same_every_time() {
+    let args = ["self-check", "--json", "--seeds", "3", "--seed", "40"];
+    let (one, two) = (repro(&args), repro(&args));
+    assert_eq!(one.status.code(), Some(0));
+    assert_eq!(one.stdout, two.stdout);
+    let text = stdout(&one);
+    let rows: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.len(), 5);
+    assert!(rows.iter().all(|row| row["n"] == 3));
+    assert_eq!(rows[1]["measured"], 41.0, "the median of seeds 40, 41 and 42");
+}
+
+#[test]
+fn a_trial_that_panics_is_a_failure_with_its_command() {
+    let output = repro(&["self-check", "--set", "mode=panic", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    let again = "cargo xtask repro self-check --set mode=panic --seeds 1 --seed 1";
+    assert!(stderr(&output).contains(again), "{}", stderr(&output));
+}
