@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use super::event::{Event, Why};
+use super::merge::Source;
 use super::message::Message;
 use super::probe::Probe;
 use super::state::{Standing, State};
@@ -117,7 +118,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         news: News<I, T, U>,
         cx: &mut impl Context<Self>,
     ) {
-        self.hear(from, news, false, cx);
+        self.hear(from, news, Source::Unasked, cx);
         let mut first = core::mem::take(&mut self.stale);
         first.retain(|peer| *peer != from);
         self.recall_claimed(&first, cx);
@@ -154,7 +155,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         if target == me {
             return self.on_ping(from, number, news, cx);
         }
-        self.hear(from, news, false, cx);
+        self.hear(from, news, Source::Unasked, cx);
         self.object(from, cx);
         let Some(slot) = self.members.find(target) else {
             return cx.send(from, Message::Nack(number));
@@ -179,13 +180,13 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         cx: &mut impl Context<Self>,
     ) {
         if self.probe.as_ref().is_some_and(|probe| probe.expects(from, number)) {
-            self.hear(from, news, true, cx);
+            self.hear(from, news, Source::Answer, cx);
             self.answered(from);
         } else if self.recalled.contains(&(from, number)) {
             self.recalled.retain(|recalled| recalled.0 != from);
-            self.hear(from, news, true, cx);
+            self.hear(from, news, Source::Answer, cx);
         } else if let Some(relay) = self.relays.answered(from, number) {
-            self.hear(from, news, true, cx);
+            self.hear(from, news, Source::Answer, cx);
             let first = self.members.find(from).filter(|_| self.config.lifeguard.buddy);
             let first: ArrayVec<I, 1> = first.map(|_| from).into_iter().collect();
             let news = self.news(relay.asker, &first, cx);

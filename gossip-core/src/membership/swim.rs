@@ -64,6 +64,7 @@ use super::dissemination::Queue;
 use super::event::{Event, Why};
 use super::health::Health;
 use super::members::Members;
+use super::merge::Source;
 use super::message::{Command, Message, Update};
 use super::own::Own;
 use super::probe::{Probe, Relays};
@@ -376,7 +377,7 @@ where
             Message::Ack(number, news) => self.on_ack(from, number, news, cx),
             Message::Nack(number) => self.on_nack(from, number, cx),
             Message::News(news) => {
-                self.hear(from, news, false, cx);
+                self.hear(from, news, Source::Unasked, cx);
                 self.object(from, cx);
             }
             Message::Sync(request) => self.on_sync(from, request, cx),
@@ -401,10 +402,12 @@ where
         }
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Context<Self>) {
+    /// Asks the contact at once, if nothing is asked already.
+    fn on_contact(&mut self, below: &D, peer: I, cx: &mut impl Context<Self>) {
         if peer == cx.me() {
             return;
         }
+        self.enter(below, cx);
         self.contacts.retain(|contact| !contact.is(peer));
         if self.contacts.is_full() {
             self.contacts.remove(0);
@@ -412,6 +415,7 @@ where
         let mut contact = Contact::none();
         contact.tell(peer, cx.round());
         self.contacts.push(contact);
+        self.catch_up(cx);
     }
 
     /// Says good-bye to some members at once, for the driver will stop this node. To wait until

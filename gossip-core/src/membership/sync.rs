@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use super::members::print;
+use super::merge::Source;
 use super::message::{Claim, Message, Page, Request, Update};
 use super::state::State;
 use super::swim::{CONTACTS, News, Swim};
@@ -152,7 +153,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             return cx.count("sync in another's name");
         }
         let claimed = own.standing();
-        self.take(from, own, cx);
+        self.take(from, own, Source::Unasked, cx);
         let me = cx.me();
         let mut updates: Vec<Update<I, T>> = Vec::new();
         // It is told what contradicts it, and who this is.
@@ -202,7 +203,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     ) {
         let asked = self.sync.filter(|sync| (sync.with, sync.number) == (from, number));
         let Some(mut sync) = asked else { return cx.count("answer to no question") };
-        self.hear(from, news, true, cx);
+        self.hear(from, news, Source::FullState, cx);
         self.object(from, cx);
         match page {
             Page::Inner => {}
