@@ -213,9 +213,9 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         now: Round,
     ) -> Option<&'static str> {
         let half_life = self.config.damping;
-        let member = self.members.at_mut(slot);
-        let back = member.standing.state == State::Dead && to.state.is_member();
-        if back && !member.flaps.may_return(half_life, now) {
+        let held = self.members.at(slot).standing.state;
+        let back = held == State::Dead && to.state.is_member();
+        if back && !self.members.may_return(slot, half_life, now) {
             return Some("flapping member kept out");
         }
         let accused = to.state == State::Suspected && self.accuses_too_many(accuser);
@@ -240,13 +240,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
 
     /// `from` speaks of a stranger: one who is alive is a new member. An accusation of a stranger
     /// is passed on once, so that it reaches the accused, who may know of others who know it.
-    fn meet(
-        &mut self,
-        from: I,
-        update: Update<I, T>,
-        source: Source,
-        cx: &mut impl Context<Self>,
-    ) {
+    fn meet(&mut self, from: I, update: Update<I, T>, source: Source, cx: &mut impl Context<Self>) {
         let (peer, standing) = (update.peer, update.standing());
         let Claim::Alive(version, profile) = update.claim else {
             let by = match update.claim {
@@ -307,7 +301,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         if held.state.is_member() && !to.state.is_member() {
             if to.state == State::Dead {
                 let half_life = self.config.damping;
-                self.members.at_mut(slot).flaps.died(half_life, cx.round());
+                self.members.died(slot, half_life, cx.round());
             }
             self.members.bury(slot);
             if self.members.buried() > self.config.remembered {
