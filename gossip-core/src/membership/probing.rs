@@ -18,6 +18,10 @@ use crate::peers::Profile;
 use crate::protocol::Context;
 use crate::time::Time;
 
+/// How often in a period news are told beside probes. Our choice, that of Lifeguard's
+/// implementation.
+const TELLINGS: u8 = 5;
+
 /// Periods for which a late answer is passed on: a sick node waits for up to S + 1 = 9.
 const KEPT: u32 = 9;
 
@@ -97,16 +101,28 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         }
     }
 
-    /// Beside probes: news to some more members, if that is wanted and there is any.
-    pub(super) fn tell_more(&mut self, cx: &mut impl Context<Self>) {
-        if self.queue.is_empty() {
-            return;
+    /// When news are told next beside probes, if there are any: in each fifth of a period. What was
+    /// left out for want of news is made up for as soon as there are some.
+    pub(super) fn telling_at(&self) -> Time {
+        if self.config.gossip == 0 || self.queue.is_empty() || self.tellings == TELLINGS {
+            return Time::NEVER;
         }
+        self.began + self.config.period * u32::from(self.tellings) / u32::from(TELLINGS)
+    }
+
+    /// Beside probes: news to some more members, as often as is due by now.
+    pub(super) fn tell_more(&mut self, cx: &mut impl Context<Self>) {
         let me = cx.me();
-        for peer in self.members.choose(self.config.gossip, me, cx.rng()) {
-            let news = self.news(peer, &[], cx);
-            if !news.is_empty() {
-                cx.send(peer, Message::News(news));
+        while self.telling_at() <= cx.now() {
+            let part =
+                |telling: u8| self.config.gossip * usize::from(telling) / usize::from(TELLINGS);
+            let count = part(self.tellings + 1) - part(self.tellings);
+            self.tellings += 1;
+            for peer in self.members.choose(count, me, cx.rng()) {
+                let news = self.news(peer, &[], cx);
+                if !news.is_empty() {
+                    cx.send(peer, Message::News(news));
+                }
             }
         }
     }

@@ -137,6 +137,9 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) probe: Option<Probe<I>>,
     /// Rounds until the next probe: 0 when well.
     pub(super) rest: u8,
+    /// When the latest round was, and how often news were told beside probes since.
+    pub(super) began: Time,
+    pub(super) tellings: u8,
     pub(super) relays: Relays<I>,
     pub(super) suspicions: Suspicions<I>,
     pub(super) health: Health,
@@ -190,6 +193,8 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             rumors: ArrayVec::new(),
             probe: None,
             rest: 0,
+            began: Time::ZERO,
+            tellings: 0,
             relays: Relays::new(),
             suspicions: Suspicions::new(),
             health: Health::new(config.lifeguard.health),
@@ -328,7 +333,8 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Protocol for Swim<I, T, 
     #[inline]
     fn wake_at(&self) -> Time {
         let probe = self.probe.as_ref().map_or(Time::NEVER, |probe| probe.indirect);
-        probe.min(self.relays.earliest()).min(self.suspicions.earliest())
+        let open = self.relays.earliest().min(self.suspicions.earliest());
+        probe.min(open).min(self.telling_at())
     }
 
     #[inline]
@@ -352,6 +358,7 @@ where
             self.conclude(cx);
             self.ask(cx);
         }
+        (self.began, self.tellings) = (cx.now(), 0);
         self.tell_more(cx);
         self.linger(cx);
         self.catch_up(cx);
@@ -400,6 +407,7 @@ where
             let me = cx.me();
             self.judge(slot, dead, Why::TimedOut(confirmed), me, cx);
         }
+        self.tell_more(cx);
     }
 
     /// Asks the contact at once, if nothing is asked already.
