@@ -410,7 +410,7 @@ where
         self.tell_more(cx);
     }
 
-    /// Asks the contact at once, if nothing is asked already.
+    /// Asks the contact at once, and again in rounds to come, when it may know more.
     fn on_contact(&mut self, below: &D, peer: I, cx: &mut impl Context<Self>) {
         if peer == cx.me() {
             return;
@@ -423,7 +423,7 @@ where
         let mut contact = Contact::none();
         contact.tell(peer, cx.round());
         self.contacts.push(contact);
-        self.catch_up(cx);
+        self.sync_with(peer, cx);
     }
 
     /// Says good-bye to some members at once, for the driver will stop this node. To wait until

@@ -108,9 +108,16 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             due.then(|| self.members.sample(cx.rng())).flatten()
         });
         if let Some(with) = with {
+            self.sync_with(with, cx);
+        }
+    }
+
+    /// Asks `with` for all that it knows, unless a sync is under way.
+    pub(super) fn sync_with(&mut self, with: I, cx: &mut impl Context<Self>) {
+        if self.sync.is_none() {
             let left = 2 + self.config.members.div_ceil(PAGES * U) as u32;
-            let sync = Sync { with, number: 0, after: None, asked: now, tries: TRIES, left };
-            self.request(sync, cx);
+            let asked = cx.round();
+            self.request(Sync { with, number: 0, after: None, asked, tries: TRIES, left }, cx);
         }
     }
 
