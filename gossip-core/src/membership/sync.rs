@@ -82,8 +82,8 @@ impl Pace {
 const HURRY: u16 = 4;
 
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
-    /// Once a round: goes on with the sync under way, or begins one, with a stranger, with a
-    /// contact, or now and then with a member.
+    /// Once a round: goes on with the sync under way, or begins one, with a contact, with a stranger,
+    /// or now and then with a member.
     pub(super) fn catch_up(&mut self, cx: &mut impl Context<Self>) {
         let now = cx.round();
         if let Some(mut sync) = self.sync.take() {
@@ -97,13 +97,10 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             }
             cx.count("no answer to a sync");
         }
-        let stranger = self.greeting.take().filter(|&peer| !self.is_member(peer));
         let alone = self.members.live() == 0;
-        let contact = || {
-            let me = cx.me();
-            self.contacts.iter_mut().find_map(|contact| contact.ask(me, alone, now))
-        };
-        let with = stranger.or_else(contact).or_else(|| self.unseen(cx)).or_else(|| {
+        let me = cx.me();
+        let contact = self.contacts.iter_mut().find_map(|contact| contact.ask(me, alone, now));
+        let with = contact.or_else(|| self.stranger()).or_else(|| self.unseen(cx)).or_else(|| {
             let due = self.syncs.due(self.config.sync, now, cx.rng());
             due.then(|| self.members.sample(cx.rng())).flatten()
         });
@@ -119,6 +116,11 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             let asked = cx.round();
             self.request(Sync { with, number: 0, after: None, asked, tries: TRIES, left }, cx);
         }
+    }
+
+    /// One who sent a ping, unless it has become a member meanwhile.
+    fn stranger(&mut self) -> Option<I> {
+        self.greeting.take().filter(|&peer| !self.is_member(peer))
     }
 
     /// Now and then: a contact that is not a member. It may know others who know nobody here.
