@@ -48,9 +48,9 @@ pub struct Config {
     /// contact that is not a member, in the long run; 0: never, and then what a partition has
     /// parted stays apart.
     pub recontact: u16,
-    /// Random members told the news in each period while there is any, besides what probes carry:
-    /// 0 in SWIM, 15 in the implementation that Lifeguard was measured on (3 in each 5th of a
-    /// second). At most 64.
+    /// Random members told the news in each period while there is any, besides what probes carry,
+    /// a fifth of them in each fifth of it: 0 in SWIM, 15 in the implementation that Lifeguard was
+    /// measured on. At most 64.
     pub gossip: usize,
     /// Whether room left in datagrams, its own and other layers', carries more updates.
     pub spare: bool,

@@ -31,13 +31,11 @@ impl Flaps {
         self.penalty * libm::exp2f(-lives)
     }
 
-    /// The member is presumed dead. With a half-life of 0 that is forgotten.
+    /// The member is presumed dead.
     pub(super) fn died(&mut self, half_life: u16, now: Round) {
-        if half_life > 0 {
-            self.penalty = (self.decayed(half_life, now) + 1.0).min(MOST);
-            self.at = now;
-            self.kept_out |= self.penalty > SUPPRESS;
-        }
+        self.penalty = (self.decayed(half_life, now) + 1.0).min(MOST);
+        self.at = now;
+        self.kept_out |= self.penalty > SUPPRESS;
     }
 
     /// Whether the member may come back.
@@ -78,7 +76,5 @@ mod tests {
         (0..100).for_each(|_| flaps.died(60, 6_000));
         assert!(!flaps.may_return(60, 6_000));
         assert!(flaps.may_return(60, 6_000 + 120), "two half-lives at most");
-        (0..100).for_each(|_| flaps.died(0, 7_000));
-        assert!(flaps.may_return(0, 7_000), "switched off");
     }
 }

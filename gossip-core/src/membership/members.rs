@@ -14,6 +14,7 @@ use super::flaps::Flaps;
 use super::state::{Standing, State};
 use crate::id::{PeerId, digest};
 use crate::random::{Random, mix};
+use crate::time::Round;
 
 /// One member, dead and left ones included.
 #[derive(Clone, Debug)]
@@ -29,7 +30,6 @@ pub(super) struct Member<I, T> {
     pub(super) ticket: u32,
     /// When it became a member last.
     pub(super) since: u64,
-    pub(super) flaps: Flaps,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -48,7 +48,17 @@ pub(super) struct Members<I, T> {
     next: usize,
     /// Who is dead or has left, for longest first.
     gone: VecDeque<u32>,
+    /// How often members died of late: those that did, which are few.
+    flaps: BTreeMap<u32, Flaps>,
     digest: u64,
+}
+
+/// Adds to a table that grows by an eighth at a time: twice as much would be half empty at times.
+fn add<T>(table: &mut Vec<T>, item: T) {
+    if table.len() == table.capacity() {
+        table.reserve_exact(table.len() / 8 + 8);
+    }
+    table.push(item);
 }
 
 /// What one member adds to the digest of all.
@@ -65,6 +75,7 @@ impl<I: PeerId, T> Members<I, T> {
             order: Vec::new(),
             next: 0,
             gone: VecDeque::new(),
+            flaps: BTreeMap::new(),
             digest: 0,
         }
     }
@@ -132,12 +143,11 @@ impl<I: PeerId, T> Members<I, T> {
         if self.known() >= most && !self.forget() {
             return None;
         }
-        let (place, ticket, flaps) = (NOWHERE, 0, Flaps::default());
-        let member = Member { peer, standing, profile, told, place, ticket, since, flaps };
+        let member = Member { peer, standing, profile, told, place: NOWHERE, ticket: 0, since };
         let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(slot as usize) {
             Some(place) => *place = member,
-            None => self.slots.push(member),
+            None => add(&mut self.slots, member),
         }
         self.index.insert(peer, slot);
         self.enlist(slot, random);
@@ -150,8 +160,21 @@ impl<I: PeerId, T> Members<I, T> {
         self.at_mut(slot).ticket = 0;
         let peer = self.at(slot).peer;
         self.index.remove(&peer);
+        self.flaps.remove(&slot);
         self.free.push(slot);
         true
+    }
+
+    /// The member at `slot` is presumed dead; how often it was is halved every `half_life` rounds.
+    pub(super) fn died(&mut self, slot: u32, half_life: u16, now: Round) {
+        if half_life > 0 {
+            self.flaps.entry(slot).or_default().died(half_life, now);
+        }
+    }
+
+    /// Whether the member at `slot` may come back.
+    pub(super) fn may_return(&mut self, slot: u32, half_life: u16, now: Round) -> bool {
+        self.flaps.get_mut(&slot).is_none_or(|flaps| flaps.may_return(half_life, now))
     }
 
     /// Another profile of the same member; ignored unless it is newer. Returns whether it was.
@@ -178,7 +201,7 @@ impl<I: PeerId, T> Members<I, T> {
     fn enlist(&mut self, slot: u32, random: &mut Random) {
         let last = self.order.len();
         let mut place = random.below(last + 1);
-        self.order.push(slot);
+        add(&mut self.order, slot);
         if place < self.next {
             // Among those who have been probed in this pass, whose order matters no more.
             place = self.next;
@@ -383,5 +406,22 @@ mod tests {
         assert!(insert(&mut members, 5).is_some());
         assert_sound(&members);
         assert_eq!((members.find(2), members.find(1)), (None, Some(slots[1])));
+    }
+
+    #[test]
+    fn who_died_often_may_not_return_unless_that_is_off_or_it_was_forgotten() {
+        let mut random = Key::new(3).random(0);
+        let mut members = Members::<u32, ()>::new();
+        let alive = Standing::new(0, State::Alive);
+        let slot = members.insert((7, alive), ((0, 0), ()), 4, 0, &mut random).unwrap();
+        (0..4).for_each(|_| members.died(slot, 0, 1));
+        assert!(members.may_return(slot, 0, 1), "off");
+        (0..4).for_each(|_| members.died(slot, 60, 1));
+        assert!(!members.may_return(slot, 60, 1));
+        members.bury(slot);
+        assert!(members.forget());
+        let again = members.insert((8, alive), ((0, 0), ()), 4, 0, &mut random).unwrap();
+        assert_eq!(again, slot);
+        assert!(members.may_return(again, 60, 1), "another member in the same place");
     }
 }

@@ -33,6 +33,19 @@ fn holds<I: PeerId, T>(members: &Members<I, T>, own: &Own<T>, slot: u32, ticket:
     if slot == OWN { own.ticket == ticket } else { members.holds(slot, ticket) }
 }
 
+/// How something was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// It rode on a message that this node did not ask for.
+    Unasked,
+    /// It rode on the answer to a question of this node.
+    Answer,
+    /// It is part of all that the sender knows. Whom a node meets so, others know already, or will
+    /// meet in the same way: that is no news to be told, else each that joins would tell everybody
+    /// of everybody.
+    FullState,
+}
+
 impl<I: PeerId> Rumor<I> {
     /// As it was heard.
     const fn update<T: Wire>(&self) -> Update<I, T> {
@@ -53,10 +66,11 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         &mut self,
         from: I,
         news: News<I, T, U>,
-        solicited: bool,
+        source: Source,
         cx: &mut impl Context<Self>,
     ) {
         self.stale.clear();
+        let solicited = source != Source::Unasked;
         if self.members.find(from).is_none() && !solicited {
             cx.count("message from a stranger");
             self.greeting = Some(from);
@@ -66,14 +80,14 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let (said_of_itself, others): (ArrayVec<_, U>, ArrayVec<_, U>) =
             news.into_iter().partition(|update| update.peer == from);
         for update in said_of_itself {
-            self.take(from, update, cx);
+            self.take(from, update, source, cx);
         }
         let believed = solicited || self.is_member(from);
         for update in others {
             if update.peer == cx.me() {
                 self.defend(&update, cx);
             } else if believed {
-                self.take(from, update, cx);
+                self.take(from, update, source, cx);
             } else {
                 cx.count("news from the dead");
             }
@@ -149,13 +163,19 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     }
 
     /// `from` says this of somebody who is not this node.
-    pub(super) fn take(&mut self, from: I, update: Update<I, T>, cx: &mut impl Context<Self>) {
+    pub(super) fn take(
+        &mut self,
+        from: I,
+        update: Update<I, T>,
+        source: Source,
+        cx: &mut impl Context<Self>,
+    ) {
         let slot = self.members.find(update.peer);
         let held = slot.map_or(0, |slot| self.members.at(slot).standing.incarnation);
         if update.incarnation.saturating_sub(held) > LEAP {
             return cx.count("incarnation leaps");
         }
-        let Some(slot) = slot else { return self.meet(from, update, cx) };
+        let Some(slot) = slot else { return self.meet(from, update, source, cx) };
         let claim = update.standing();
         let accuser = match update.claim {
             Claim::Suspected(by) => by,
@@ -193,9 +213,9 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         now: Round,
     ) -> Option<&'static str> {
         let half_life = self.config.damping;
-        let member = self.members.at_mut(slot);
-        let back = member.standing.state == State::Dead && to.state.is_member();
-        if back && !member.flaps.may_return(half_life, now) {
+        let held = self.members.at(slot).standing.state;
+        let back = held == State::Dead && to.state.is_member();
+        if back && !self.members.may_return(slot, half_life, now) {
             return Some("flapping member kept out");
         }
         let accused = to.state == State::Suspected && self.accuses_too_many(accuser);
@@ -220,7 +240,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
 
     /// `from` speaks of a stranger: one who is alive is a new member. An accusation of a stranger
     /// is passed on once, so that it reaches the accused, who may know of others who know it.
-    fn meet(&mut self, from: I, update: Update<I, T>, cx: &mut impl Context<Self>) {
+    fn meet(&mut self, from: I, update: Update<I, T>, source: Source, cx: &mut impl Context<Self>) {
         let (peer, standing) = (update.peer, update.standing());
         let Claim::Alive(version, profile) = update.claim else {
             let by = match update.claim {
@@ -234,7 +254,9 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let slot = self.members.insert((peer, standing), told, most, since, cx.rng());
         let Some(slot) = slot else { return cx.count("table of members full") };
         self.changes = since;
-        self.spread(slot);
+        if source != Source::FullState || peer == from {
+            self.spread(slot);
+        }
         let why = Why::Heard(from);
         cx.emit(Event::Changed { peer, from: None, to: standing, why });
     }
@@ -279,7 +301,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         if held.state.is_member() && !to.state.is_member() {
             if to.state == State::Dead {
                 let half_life = self.config.damping;
-                self.members.at_mut(slot).flaps.died(half_life, cx.round());
+                self.members.died(slot, half_life, cx.round());
             }
             self.members.bury(slot);
             if self.members.buried() > self.config.remembered {

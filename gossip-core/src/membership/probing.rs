@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use super::event::{Event, Why};
+use super::merge::Source;
 use super::message::Message;
 use super::probe::Probe;
 use super::state::{Standing, State};
@@ -16,6 +17,10 @@ use crate::id::PeerId;
 use crate::peers::Profile;
 use crate::protocol::Context;
 use crate::time::Time;
+
+/// How often in a period news are told beside probes. Our choice, that of Lifeguard's
+/// implementation.
+const TELLINGS: u8 = 5;
 
 /// Periods for which a late answer is passed on: a sick node waits for up to S + 1 = 9.
 const KEPT: u32 = 9;
@@ -96,16 +101,28 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         }
     }
 
-    /// Beside probes: news to some more members, if that is wanted and there is any.
-    pub(super) fn tell_more(&mut self, cx: &mut impl Context<Self>) {
-        if self.queue.is_empty() {
-            return;
+    /// When news are told next beside probes, if there are any: in each fifth of a period. What was
+    /// left out for want of news is made up for as soon as there are some.
+    pub(super) fn telling_at(&self) -> Time {
+        if self.config.gossip == 0 || self.queue.is_empty() || self.tellings == TELLINGS {
+            return Time::NEVER;
         }
+        self.began + self.config.period * u32::from(self.tellings) / u32::from(TELLINGS)
+    }
+
+    /// Beside probes: news to some more members, as often as is due by now.
+    pub(super) fn tell_more(&mut self, cx: &mut impl Context<Self>) {
         let me = cx.me();
-        for peer in self.members.choose(self.config.gossip, me, cx.rng()) {
-            let news = self.news(peer, &[], cx);
-            if !news.is_empty() {
-                cx.send(peer, Message::News(news));
+        while self.telling_at() <= cx.now() {
+            let part =
+                |telling: u8| self.config.gossip * usize::from(telling) / usize::from(TELLINGS);
+            let count = part(self.tellings + 1) - part(self.tellings);
+            self.tellings += 1;
+            for peer in self.members.choose(count, me, cx.rng()) {
+                let news = self.news(peer, &[], cx);
+                if !news.is_empty() {
+                    cx.send(peer, Message::News(news));
+                }
             }
         }
     }
@@ -117,7 +134,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         news: News<I, T, U>,
         cx: &mut impl Context<Self>,
     ) {
-        self.hear(from, news, false, cx);
+        self.hear(from, news, Source::Unasked, cx);
         let mut first = core::mem::take(&mut self.stale);
         first.retain(|peer| *peer != from);
         self.recall_claimed(&first, cx);
@@ -154,7 +171,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         if target == me {
             return self.on_ping(from, number, news, cx);
         }
-        self.hear(from, news, false, cx);
+        self.hear(from, news, Source::Unasked, cx);
         self.object(from, cx);
         let Some(slot) = self.members.find(target) else {
             return cx.send(from, Message::Nack(number));
@@ -179,13 +196,13 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         cx: &mut impl Context<Self>,
     ) {
         if self.probe.as_ref().is_some_and(|probe| probe.expects(from, number)) {
-            self.hear(from, news, true, cx);
+            self.hear(from, news, Source::Answer, cx);
             self.answered(from);
         } else if self.recalled.contains(&(from, number)) {
             self.recalled.retain(|recalled| recalled.0 != from);
-            self.hear(from, news, true, cx);
+            self.hear(from, news, Source::Answer, cx);
         } else if let Some(relay) = self.relays.answered(from, number) {
-            self.hear(from, news, true, cx);
+            self.hear(from, news, Source::Answer, cx);
             let first = self.members.find(from).filter(|_| self.config.lifeguard.buddy);
             let first: ArrayVec<I, 1> = first.map(|_| from).into_iter().collect();
             let news = self.news(relay.asker, &first, cx);

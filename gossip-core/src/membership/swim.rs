@@ -64,6 +64,7 @@ use super::dissemination::Queue;
 use super::event::{Event, Why};
 use super::health::Health;
 use super::members::Members;
+use super::merge::Source;
 use super::message::{Command, Message, Update};
 use super::own::Own;
 use super::probe::{Probe, Relays};
@@ -136,6 +137,9 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) probe: Option<Probe<I>>,
     /// Rounds until the next probe: 0 when well.
     pub(super) rest: u8,
+    /// When the latest round was, and how often news were told beside probes since.
+    pub(super) began: Time,
+    pub(super) tellings: u8,
     pub(super) relays: Relays<I>,
     pub(super) suspicions: Suspicions<I>,
     pub(super) health: Health,
@@ -189,6 +193,8 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             rumors: ArrayVec::new(),
             probe: None,
             rest: 0,
+            began: Time::ZERO,
+            tellings: 0,
             relays: Relays::new(),
             suspicions: Suspicions::new(),
             health: Health::new(config.lifeguard.health),
@@ -327,7 +333,8 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Protocol for Swim<I, T, 
     #[inline]
     fn wake_at(&self) -> Time {
         let probe = self.probe.as_ref().map_or(Time::NEVER, |probe| probe.indirect);
-        probe.min(self.relays.earliest()).min(self.suspicions.earliest())
+        let open = self.relays.earliest().min(self.suspicions.earliest());
+        probe.min(open).min(self.telling_at())
     }
 
     #[inline]
@@ -351,6 +358,7 @@ where
             self.conclude(cx);
             self.ask(cx);
         }
+        (self.began, self.tellings) = (cx.now(), 0);
         self.tell_more(cx);
         self.linger(cx);
         self.catch_up(cx);
@@ -376,7 +384,7 @@ where
             Message::Ack(number, news) => self.on_ack(from, number, news, cx),
             Message::Nack(number) => self.on_nack(from, number, cx),
             Message::News(news) => {
-                self.hear(from, news, false, cx);
+                self.hear(from, news, Source::Unasked, cx);
                 self.object(from, cx);
             }
             Message::Sync(request) => self.on_sync(from, request, cx),
@@ -399,12 +407,15 @@ where
             let me = cx.me();
             self.judge(slot, dead, Why::TimedOut(confirmed), me, cx);
         }
+        self.tell_more(cx);
     }
 
-    fn on_contact(&mut self, _: &D, peer: I, cx: &mut impl Context<Self>) {
+    /// Asks the contact at once, and again in rounds to come, when it may know more.
+    fn on_contact(&mut self, below: &D, peer: I, cx: &mut impl Context<Self>) {
         if peer == cx.me() {
             return;
         }
+        self.enter(below, cx);
         self.contacts.retain(|contact| !contact.is(peer));
         if self.contacts.is_full() {
             self.contacts.remove(0);
@@ -412,6 +423,7 @@ where
         let mut contact = Contact::none();
         contact.tell(peer, cx.round());
         self.contacts.push(contact);
+        self.sync_with(peer, cx);
     }
 
     /// Says good-bye to some members at once, for the driver will stop this node. To wait until

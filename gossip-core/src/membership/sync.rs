@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use super::members::print;
+use super::merge::Source;
 use super::message::{Claim, Message, Page, Request, Update};
 use super::state::State;
 use super::swim::{CONTACTS, News, Swim};
@@ -81,8 +82,8 @@ impl Pace {
 const HURRY: u16 = 4;
 
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
-    /// Once a round: goes on with the sync under way, or begins one, with a stranger, with a
-    /// contact, or now and then with a member.
+    /// Once a round: goes on with the sync under way, or begins one, with a contact, with a stranger,
+    /// or now and then with a member.
     pub(super) fn catch_up(&mut self, cx: &mut impl Context<Self>) {
         let now = cx.round();
         if let Some(mut sync) = self.sync.take() {
@@ -96,21 +97,30 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             }
             cx.count("no answer to a sync");
         }
-        let stranger = self.greeting.take().filter(|&peer| !self.is_member(peer));
         let alone = self.members.live() == 0;
-        let contact = || {
-            let me = cx.me();
-            self.contacts.iter_mut().find_map(|contact| contact.ask(me, alone, now))
-        };
-        let with = stranger.or_else(contact).or_else(|| self.unseen(cx)).or_else(|| {
+        let me = cx.me();
+        let contact = self.contacts.iter_mut().find_map(|contact| contact.ask(me, alone, now));
+        let with = contact.or_else(|| self.stranger()).or_else(|| self.unseen(cx)).or_else(|| {
             let due = self.syncs.due(self.config.sync, now, cx.rng());
             due.then(|| self.members.sample(cx.rng())).flatten()
         });
         if let Some(with) = with {
-            let left = 2 + self.config.members.div_ceil(PAGES * U) as u32;
-            let sync = Sync { with, number: 0, after: None, asked: now, tries: TRIES, left };
-            self.request(sync, cx);
+            self.sync_with(with, cx);
         }
+    }
+
+    /// Asks `with` for all that it knows, unless a sync is under way.
+    pub(super) fn sync_with(&mut self, with: I, cx: &mut impl Context<Self>) {
+        if self.sync.is_none() {
+            let left = 2 + self.config.members.div_ceil(PAGES * U) as u32;
+            let asked = cx.round();
+            self.request(Sync { with, number: 0, after: None, asked, tries: TRIES, left }, cx);
+        }
+    }
+
+    /// One who sent a ping, unless it has become a member meanwhile.
+    fn stranger(&mut self) -> Option<I> {
+        self.greeting.take().filter(|&peer| !self.is_member(peer))
     }
 
     /// Now and then: a contact that is not a member. It may know others who know nobody here.
@@ -152,7 +162,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             return cx.count("sync in another's name");
         }
         let claimed = own.standing();
-        self.take(from, own, cx);
+        self.take(from, own, Source::Unasked, cx);
         let me = cx.me();
         let mut updates: Vec<Update<I, T>> = Vec::new();
         // It is told what contradicts it, and who this is.
@@ -202,7 +212,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     ) {
         let asked = self.sync.filter(|sync| (sync.with, sync.number) == (from, number));
         let Some(mut sync) = asked else { return cx.count("answer to no question") };
-        self.hear(from, news, true, cx);
+        self.hear(from, news, Source::FullState, cx);
         self.object(from, cx);
         match page {
             Page::Inner => {}

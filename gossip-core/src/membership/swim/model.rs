@@ -231,7 +231,6 @@ fn make(me: u32, before: Mind, call: &Call) -> Done {
             if matches!(message, Message::State(..)) {
                 // It has asked for that, under the number that it would ask again.
                 node.on_contact(&(), letter.from, &mut desk);
-                node.catch_up(&mut desk);
                 desk = Desk::new(me);
             }
             node.on_message(&(), letter.from, message, &mut desk);
@@ -246,7 +245,6 @@ fn make(me: u32, before: Mind, call: &Call) -> Done {
         }
         Call::Join(with) => {
             node.on_contact(&(), *with, &mut desk);
-            node.catch_up(&mut desk);
         }
     }
     let sent = desk.sent.iter().map(|(to, message)| Letter::new(me, *to, message));

@@ -98,18 +98,28 @@ fn join<C: Contender>(nodes: u32, seed: u64) -> f64 {
     until(&mut joining::<C>(nodes, seed), |sim| complete(sim))
 }
 
+/// Moments of a period in which a node crashes. Nodes may be in step: one moment tells little.
+const MOMENTS: u32 = 16;
+
+/// Seconds from a crash to `end`, the mean over moments.
+fn crash<C: Contender>(nodes: u32, seed: u64, end: impl Fn(&Simulation<C>) -> bool) -> f64 {
+    let after = |moment: u32| {
+        let mut sim = settled::<C>(nodes, seed * u64::from(MOMENTS) + u64::from(moment));
+        sim.run_for(SECOND * moment / MOMENTS);
+        sim.crash(7);
+        until(&mut sim, |sim| end(sim))
+    };
+    (0..MOMENTS).map(after).sum::<f64>() / f64::from(MOMENTS)
+}
+
 /// Seconds from a crash until the first declares the node dead.
 fn first<C: Contender>(nodes: u32, seed: u64) -> f64 {
-    let mut sim = settled::<C>(nodes, seed);
-    sim.crash(7);
-    until(&mut sim, |sim| sim.nodes().any(|(_, node)| !node.holds(7)))
+    crash::<C>(nodes, seed, |sim| sim.nodes().any(|(_, node)| !node.holds(7)))
 }
 
 /// And until all know.
 fn all<C: Contender>(nodes: u32, seed: u64) -> f64 {
-    let mut sim = settled::<C>(nodes, seed);
-    sim.crash(7);
-    until(&mut sim, |sim| sim.nodes().all(|(_, node)| !node.holds(7)))
+    crash::<C>(nodes, seed, |sim| sim.nodes().all(|(_, node)| !node.holds(7)))
 }
 
 /// How often a node, for which `counts` holds, was declared dead since the last look, by nodes that

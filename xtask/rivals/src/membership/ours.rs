@@ -9,7 +9,7 @@ use gossip_core::node::{self, Clock, Effects, Node};
 use gossip_core::packet::{ClusterId, Header};
 use gossip_core::sim::event::Simulation;
 use gossip_core::wire::Bounded;
-use gossip_core::{Peers, Wire};
+use gossip_core::{Peers, Time, Wire};
 
 use super::Contender;
 use crate::heap;
@@ -107,9 +107,10 @@ fn bytes(message: &Said) -> Vec<u8> {
 pub(super) fn period(count: u32, periods: u32) -> f64 {
     let (mut node, mut effects) = table(count);
     let mut clock = Clock::default();
+    let start_of = |period: u32| Time::ZERO + Duration::from_secs(1) * period;
     let start = Instant::now();
     for period in 1..=periods {
-        clock.now = clock.now + Duration::from_secs(1);
+        clock.now = start_of(period);
         node.round(clock, &mut effects);
         let sent: Vec<_> = effects.datagrams.drain(..).collect();
         for datagram in sent {
@@ -128,6 +129,10 @@ pub(super) fn period(count: u32, periods: u32) -> f64 {
             Update { peer, incarnation: period, claim: Claim::Alive(0, ()) }
         }));
         node.datagram(1, &bytes(&Said::News(news)), clock, &mut effects);
+        while node.wake_at() < start_of(period + 1) {
+            clock.now = clock.now.max(node.wake_at());
+            node.wake(clock, &mut effects);
+        }
         effects.datagrams.clear();
         effects.events.clear();
     }
