@@ -14,9 +14,9 @@ use crate::post::MessageId;
 impl<I: PeerId, V: Wire> State<I, V> {
     /// A value that is here has come again, from somebody else: one of the two ways is pruned.
     ///
-    /// In a shared tree that is the slower one. In an origin's own it is the longer one, or else the
-    /// one that was pruned before: values are under way while links change, and whichever of them
-    /// happens to be the quicker must not cost the node both ways.
+    /// In a shared tree that is the slower one. In an origin's own it is the longer one, or else
+    /// the one that was pruned before: values are under way while links change, and whichever of
+    /// them happens to be the quicker must not cost the node both ways.
     pub(super) fn on_copy(
         &mut self,
         from: I,

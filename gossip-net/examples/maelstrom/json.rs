@@ -1,5 +1,5 @@
-//! Not a protocol: Maelstrom's messages, as far as a node needs them. Lines of JSON with a sender, a
-//! receiver and a body; requests, replies and errors.
+//! Not a protocol: Maelstrom's messages, as far as a node needs them. Lines of JSON with a sender,
+//! a receiver and a body; requests, replies and errors.
 
 use serde_json::{Map, Value, json};
 

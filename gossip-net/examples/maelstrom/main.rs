@@ -1,6 +1,8 @@
 //! A node for [Maelstrom](https://github.com/jepsen-io/maelstrom) and the Gossip Glomers: the
 //! stacks of this workspace behind JSON lines on stdin and stdout.
 //!
+//! Not a protocol: a driver, and what it drives.
+//!
 //! `maelstrom [WORKLOAD]`, where WORKLOAD is `broadcast` (the default), `g-set`, `g-counter` or
 //! `pn-counter`; all answer `echo` and `generate`, too. See the README of `gossip-net`.
 

@@ -1,5 +1,5 @@
-//! Not a protocol: a stack behind Maelstrom's lines. One more driver of `gossip_core::Node`, without
-//! clock or pipe of its own: lines and times go in, lines come out.
+//! Not a protocol: a stack behind Maelstrom's lines. One more driver of `gossip_core::Node`,
+//! without clock or pipe of its own: lines and times go in, lines come out.
 //!
 //! A datagram of the stack travels as `{"type": "gossip", "datagram": "<hexadecimal>"}`.
 
