@@ -287,7 +287,7 @@ fn noise_is_ignored() {
         gossip("n2", json!("ff".repeat(5_000))),
     ];
     for line in lines {
-        assert_eq!(said(&mut server, &line), None, "{:.80}", line);
+        assert_eq!(said(&mut server, &line), None, "{line:.80}");
     }
     assert!(said(&mut server, &request(&json!({ "type": "read", "msg_id": 2 }))).is_some());
 }

@@ -115,7 +115,9 @@ impl<I: PeerId, V: Wire> State<I, V> {
             }
         }
         // Its datagram is full: what is left need not wait for more.
-        left.into_iter().for_each(|id| self.links[at].gather(id, now));
+        for id in left {
+            self.links[at].gather(id, now);
+        }
     }
 }
 

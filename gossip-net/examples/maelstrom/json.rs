@@ -116,7 +116,7 @@ impl Message {
 }
 
 /// A line from `from` to `to`.
-pub(crate) fn line(from: &str, to: &str, body: Body) -> String {
+pub(crate) fn line(from: &str, to: &str, body: &Body) -> String {
     json!({ "src": from, "dest": to, "body": body }).to_string()
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn line(from: &str, to: &str, body: Body) -> String {
 pub(crate) fn answer(from: &str, to: &str, number: i64, said: Result<Body, Failure>) -> String {
     let mut body = said.unwrap_or_else(Failure::body);
     body.insert("in_reply_to".into(), json!(number));
-    line(from, to, body)
+    line(from, to, &body)
 }
 
 /// Bytes as text: two hexadecimal digits each.

@@ -177,7 +177,7 @@ impl<W: Workload> Server<W> {
         for datagram in effects.datagrams.drain(..) {
             let Some(to) = names.get(datagram.to as usize) else { continue };
             let body = reply_with("gossip", "datagram", json!(json::to_hex(&datagram.bytes)));
-            self.lines.push(json::line(&names[*me], to, body));
+            self.lines.push(json::line(&names[*me], to, &body));
         }
     }
 }

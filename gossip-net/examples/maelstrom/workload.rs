@@ -65,7 +65,7 @@ fn values<'a>(elements: impl Iterator<Item = &'a [u8]>) -> Value {
 
 stack! {
     /// Publications along trees that they grow themselves.
-    pub(crate) struct News<I: PeerId> {
+    pub(crate) struct BroadcastStack<I: PeerId> {
         peers: Fixed<I, DEGREE>,
         #[uses(peers)]
         news: Plumtree<I, Element>,
@@ -113,27 +113,31 @@ impl Broadcast {
 }
 
 impl Workload for Broadcast {
-    type Stack = News<u32>;
+    type Stack = BroadcastStack<u32>;
 
     const TICK: Duration = Duration::from_secs(1);
 
-    fn stack(&mut self, _: &str, neighbours: &[u32]) -> Result<News<u32>, ParameterError> {
+    fn stack(
+        &mut self,
+        _: &str,
+        neighbours: &[u32],
+    ) -> Result<BroadcastStack<u32>, ParameterError> {
         let peers = Fixed::new(neighbours.iter().copied());
-        Ok(News::new(peers, Plumtree::new(Self::config())?))
+        Ok(BroadcastStack::new(peers, Plumtree::new(Self::config())?))
     }
 
     fn request(
         &mut self,
         kind: &str,
         request: &Message,
-        host: &mut Host<'_, News<u32>>,
+        host: &mut Host<'_, BroadcastStack<u32>>,
     ) -> Result<Body, Failure> {
         match kind {
             "topology" => Ok(reply("topology_ok")),
             "broadcast" => {
                 let message = element(request.field("message")?)?;
                 if !self.messages.contains(&message[..]) {
-                    type Ask = <News<u32> as Protocol>::Command;
+                    type Ask = <BroadcastStack<u32> as Protocol>::Command;
                     host.command(Ask::news(plumtree::Command::Publish(message)))?;
                 }
                 Ok(reply("broadcast_ok"))
@@ -146,8 +150,8 @@ impl Workload for Broadcast {
         }
     }
 
-    fn hear(&mut self, event: <News<u32> as Protocol>::Event) {
-        type Told = <News<u32> as Protocol>::Event;
+    fn hear(&mut self, event: <BroadcastStack<u32> as Protocol>::Event) {
+        type Told = <BroadcastStack<u32> as Protocol>::Event;
         match event {
             Told::news(plumtree::Event::Delivered { value, .. }) => {
                 self.messages.insert(value.into_bytes());
@@ -159,7 +163,7 @@ impl Workload for Broadcast {
 
 stack! {
     /// A set that is made equal by its sketches.
-    pub(crate) struct Elements<I: PeerId> {
+    pub(crate) struct SetStack<I: PeerId> {
         peers: Fixed<I, DEGREE>,
         #[uses(peers)]
         set: Union<I, LONGEST>,
@@ -171,24 +175,24 @@ stack! {
 pub(crate) struct GrowingSet;
 
 impl Workload for GrowingSet {
-    type Stack = Elements<u32>;
+    type Stack = SetStack<u32>;
 
     const TICK: Duration = Duration::from_millis(500);
 
-    fn stack(&mut self, _: &str, neighbours: &[u32]) -> Result<Elements<u32>, ParameterError> {
+    fn stack(&mut self, _: &str, neighbours: &[u32]) -> Result<SetStack<u32>, ParameterError> {
         let peers = Fixed::new(neighbours.iter().copied());
-        Ok(Elements::new(peers, Union::new(union::Config::default())?))
+        Ok(SetStack::new(peers, Union::new(union::Config::default())?))
     }
 
     fn request(
         &mut self,
         kind: &str,
         request: &Message,
-        host: &mut Host<'_, Elements<u32>>,
+        host: &mut Host<'_, SetStack<u32>>,
     ) -> Result<Body, Failure> {
         match kind {
             "add" => {
-                type Ask = <Elements<u32> as Protocol>::Command;
+                type Ask = <SetStack<u32> as Protocol>::Command;
                 let element = element(request.field("element")?)?;
                 host.command(Ask::set(union::Command::Insert(element)))?;
                 Ok(reply("add_ok"))
@@ -201,7 +205,7 @@ impl Workload for GrowingSet {
 
 stack! {
     /// A replica in which each node writes under its own name.
-    pub(crate) struct Sums<I: PeerId> {
+    pub(crate) struct CounterStack<I: PeerId> {
         peers: Fixed<I, DEGREE>,
         #[uses(peers)]
         sums: Replica<I, NAME, 8>,
@@ -233,27 +237,31 @@ fn number(value: &[u8]) -> i64 {
 }
 
 impl Workload for Counter {
-    type Stack = Sums<u32>;
+    type Stack = CounterStack<u32>;
 
     const TICK: Duration = Duration::from_millis(200);
 
-    fn stack(&mut self, name: &str, neighbours: &[u32]) -> Result<Sums<u32>, ParameterError> {
+    fn stack(
+        &mut self,
+        name: &str,
+        neighbours: &[u32],
+    ) -> Result<CounterStack<u32>, ParameterError> {
         name.clone_into(&mut self.name);
         ParameterError::new("the node's name", name.len() as f64, "bytes", "at most 64")
             .unless(name.len() <= NAME)?;
         let peers = Fixed::new(neighbours.iter().copied());
-        Ok(Sums::new(peers, Replica::new(entropy::Config::default())?))
+        Ok(CounterStack::new(peers, Replica::new(entropy::Config::default())?))
     }
 
     fn request(
         &mut self,
         kind: &str,
         request: &Message,
-        host: &mut Host<'_, Sums<u32>>,
+        host: &mut Host<'_, CounterStack<u32>>,
     ) -> Result<Body, Failure> {
         match kind {
             "add" => {
-                type Ask = <Sums<u32> as Protocol>::Command;
+                type Ask = <CounterStack<u32> as Protocol>::Command;
                 let delta = request.integer("delta")?;
                 if delta < self.least {
                     return Err(Failure::malformed(format!("{delta}; at least {}", self.least)));

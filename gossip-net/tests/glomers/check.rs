@@ -60,8 +60,8 @@ pub(crate) fn check_set(history: &[Operation], field: &str) -> Seen {
     let mut elements: BTreeMap<u64, Element> = BTreeMap::new();
     for (index, operation) in history.iter().enumerate() {
         if !operation.is_read() {
-            let fields = operation.request.as_object().unwrap().values();
-            let number = fields.filter_map(Value::as_u64).next().unwrap();
+            let mut fields = operation.request.as_object().unwrap().values();
+            let number = fields.find_map(Value::as_u64).unwrap();
             elements.insert(number, Element { known: operation.at, ..Element::default() });
             continue;
         }

@@ -217,12 +217,11 @@ impl<W: Workload> Cluster<W> {
         let mut order: Vec<usize> = (0..nodes).collect();
         self.random.shuffle(&mut order);
         let shape = self.random.below(4);
-        let apart = |one: usize, other: usize| match shape {
-            3 => {
+        let apart = |one: usize, other: usize| {
+            if shape == 3 {
                 let way = (one + nodes - other) % nodes;
                 way.min(nodes - way) > nodes / 4
-            }
-            _ => {
+            } else {
                 let size = [1, (nodes - 1) / 3, nodes / 2][shape].max(1);
                 (one < size) != (other < size)
             }
