@@ -112,7 +112,9 @@ impl<W: Workload> Cluster<W> {
             }
             while self.plan.partitions && turn <= at {
                 self.advance(turn);
-                self.cut = if self.cut.is_empty() { self.partition() } else { BTreeSet::new() };
+                let shape = self.random.below(4);
+                self.cut =
+                    if self.cut.is_empty() { self.partition(shape) } else { BTreeSet::new() };
                 turn = self.now + self.pause(INTERVAL);
             }
             self.advance(at);
@@ -129,7 +131,8 @@ impl<W: Workload> Cluster<W> {
         if self.plan.heals {
             self.cut.clear();
         } else {
-            self.cut = self.partition();
+            // Halves: what hears the majority around it hears of everything in the end.
+            self.cut = self.partition(2);
             for node in 0..self.plan.nodes {
                 history.push(self.operate(node, add(added), false));
                 added += 1;
@@ -212,11 +215,10 @@ impl<W: Workload> Cluster<W> {
 
     /// One of Maelstrom's four shapes: one node alone, a third, a half, or each hearing only the
     /// majority around it.
-    fn partition(&mut self) -> BTreeSet<(usize, usize)> {
+    fn partition(&mut self, shape: usize) -> BTreeSet<(usize, usize)> {
         let nodes = self.plan.nodes;
         let mut order: Vec<usize> = (0..nodes).collect();
         self.random.shuffle(&mut order);
-        let shape = self.random.below(4);
         let apart = |one: usize, other: usize| {
             if shape == 3 {
                 let way = (one + nodes - other) % nodes;
