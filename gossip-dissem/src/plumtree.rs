@@ -30,14 +30,18 @@
 //! - Messages end: nothing is sent for a publication that is older than `age` rounds.
 //! - A node serves at most [`LINKS_MAX`] neighbours, keeps `store` values and `memory` identifiers,
 //!   waits for `missing` publications, of which one peer names at most half, and holds for each
-//!   neighbour at most `store` announcements.
+//!   neighbour at most `store` announcements and values that wait, 64 notes, and, with a tree per
+//!   origin, twice 1,024 marks.
 //!
 //! # Deviations from the paper
 //!
 //! - Its links are connections that lose nothing. Ours may lose: announcements are repeated until
 //!   they are acknowledged, values sent are announced, too, after a while, and who has been asked
 //!   is asked again. All of it can be switched off ([`Config::paper`]).
-//! - Announcements are gathered for a moment, and travel together.
+//! - Announcements are gathered for a moment, and travel together; so may values, prunes and
+//!   acknowledgements ([`Config::gather`]).
+//! - Each origin may have a tree of its own ([`Trees::PerOrigin`]). There the copy over more hops
+//!   is pruned, not the later one.
 //! - A second copy from the peer that the first one came from prunes nothing: the network made it.
 //! - New neighbours are told what was published lately, so that parts that were cut off catch up.
 //! - A prune names the publication, so that it needs no confirmation.
@@ -48,18 +52,20 @@ mod config;
 mod link;
 mod message;
 mod missing;
+mod outgoing;
+mod shape;
 mod store;
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use gossip_core::{
-    Bounded, Configured, Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt,
-    Refusal, Time, Wire,
+    Configured, Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal,
+    Time, Wire,
 };
 
-pub use config::{Config, LINKS_MAX};
-use link::Link;
+pub use config::{Config, LINKS_MAX, Trees};
+use link::{Link, Note, Tree};
 pub use message::{ANNOUNCED, Announcement, Command, Event, Message};
 use missing::Missing;
 use store::Store;
@@ -161,9 +167,10 @@ impl<I: PeerId, V: Wire> State<I, V> {
         })
     }
 
-    /// The neighbours, each with whether publications are sent to it (eager) or announced (lazy).
+    /// The neighbours, each with whether publications (of all origins) are sent to it: eager, or
+    /// lazy.
     pub fn neighbours(&self) -> impl Iterator<Item = (I, bool)> {
-        self.links.iter().map(|link| (link.peer, link.eager))
+        self.links.iter().map(|link| (link.peer, link.is_always_eager()))
     }
 
     /// Whether this node, `me`, knows the publication `id`, as far as it remembers.
@@ -200,8 +207,24 @@ impl<I: PeerId, V: Wire> State<I, V> {
         self.links.iter_mut().find(|link| link.peer == peer)
     }
 
-    fn set_eager(&mut self, peer: I, eager: bool) {
-        self.link(peer).into_iter().for_each(|link| link.eager = eager);
+    /// The tree that `id` travels on.
+    fn tree(&self, id: &MessageId<I>) -> Tree<I> {
+        match self.config.trees {
+            Trees::Shared => None,
+            Trees::PerOrigin => Some(id.origin),
+        }
+    }
+
+    /// What is published in the tree of `id` is sent to `peer`, or only announced.
+    fn set_eager(&mut self, peer: I, id: &MessageId<I>, eager: bool) {
+        let tree = self.tree(id);
+        self.link(peer).into_iter().for_each(|link| link.set_eager(tree, eager));
+    }
+
+    /// `peer` is told so of what it publishes or passes on in the tree of `id`.
+    fn decline(&mut self, peer: I, id: &MessageId<I>, declined: bool) {
+        let tree = self.tree(id);
+        self.link(peer).into_iter().for_each(|link| link.decline(tree, declined));
     }
 
     /// `peer` has `id`: it need not be told.
@@ -255,15 +278,15 @@ impl<I: PeerId, V: Wire> State<I, V> {
                 let announced = self.missing.take(&id);
                 post.hops = post.hops.saturating_add(1);
                 let hops = post.hops;
-                self.set_eager(from, true);
+                if self.config.trees == Trees::Shared {
+                    self.decline(from, &id, false);
+                }
                 self.pass_on(post, Some(from), &announced, cx);
                 self.optimise(from, id, hops, &announced, cx);
             }
             Verdict::Known => {
                 self.settle(from, &id);
-                if self.store.is_from_another(&id, from) {
-                    self.prune(from, id, cx);
-                }
+                self.on_copy(from, id, post.hops.saturating_add(1), cx);
             }
             Verdict::Refused => {}
         }
@@ -279,79 +302,25 @@ impl<I: PeerId, V: Wire> State<I, V> {
     ) {
         let Post { id, hops, ref value, .. } = post;
         cx.emit(Event::Delivered { id, value: value.clone(), hops });
-        let now = cx.now();
-        let Config { announce, confirm, suppress, .. } = self.config;
+        let (tree, announce_at) = (self.tree(&id), cx.now() + self.config.announce);
+        let suppress = self.config.suppress;
         let has = |peer| suppress && announced.iter().any(|entry| entry.0 == peer);
-        for link in &mut self.links {
+        for at in 0..self.links.len() {
+            let link = &mut self.links[at];
             if Some(link.peer) == source || has(link.peer) {
                 continue;
             }
-            if link.eager {
-                self.traffic.payloads += 1;
-                cx.send(link.peer, Message::Gossip(post.clone()));
-                if let Some(after) = confirm {
-                    link.announce(id, now + after);
-                }
+            if link.is_eager(tree) {
+                self.send_value(at, &post, cx);
             } else {
-                link.announce(id, now + announce);
+                link.announce(id, announce_at);
             }
         }
         if let Some(gone) = self.store.insert(post, source, cx.round()) {
             cx.count("publication displaced");
             self.links.iter_mut().for_each(|link| link.settle(&gone));
         }
-        self.announce_due(cx);
-    }
-
-    /// Moves this node to a shorter way to the publisher, if it was told of one.
-    fn optimise(
-        &mut self,
-        from: I,
-        id: MessageId<I>,
-        hops: u16,
-        announced: &VecDeque<(I, u16)>,
-        cx: &mut impl Context<Self>,
-    ) {
-        let Some(threshold) = self.config.threshold else { return };
-        let shortest = announced.iter().min_by_key(|entry| entry.1);
-        let Some(&(peer, _)) = shortest.filter(|one| hops.saturating_sub(one.1) >= threshold)
-        else {
-            return;
-        };
-        self.set_eager(peer, true);
-        self.traffic.grafts += 1;
-        cx.send(peer, Message::Attach);
-        self.prune(from, id, cx);
-    }
-
-    fn prune(&mut self, peer: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
-        self.set_eager(peer, false);
-        self.traffic.prunes += 1;
-        cx.send(peer, Message::Prune(id));
-    }
-
-    /// Announces what is due.
-    fn announce_due(&mut self, cx: &mut impl Context<Self>) {
-        let now = cx.now();
-        let Config { announce, repeat, .. } = self.config;
-        for link in &mut self.links {
-            while link.next() <= now {
-                self.batch = self.batch.wrapping_add(1).max(1);
-                let Some(batch) = link.batch(self.batch, now, announce, repeat) else { break };
-                self.traffic.announced += (batch.names.len() - batch.repeated) as u64;
-                self.traffic.repeated += batch.repeated as u64;
-                let store = &self.store;
-                let mut posts = Bounded::new();
-                posts.fill(
-                    batch
-                        .names
-                        .iter()
-                        .filter_map(|&id| Some(Announcement { id, hops: store.hops(&id)? })),
-                );
-                let number = if repeat.is_some() { self.batch } else { 0 };
-                cx.send(link.peer, Message::Announce { batch: number, posts });
-            }
-        }
+        self.send_due(cx);
     }
 
     fn on_announce(
@@ -365,8 +334,10 @@ impl<I: PeerId, V: Wire> State<I, V> {
         let mut shed = false;
         for &Announcement { id, hops } in posts {
             self.settle(from, &id);
-            if !self.seen.knows(me, &id) {
-                let hops = hops.saturating_add(1);
+            let hops = hops.saturating_add(1);
+            if self.seen.knows(me, &id) {
+                self.on_late_announcement(from, id, hops, cx);
+            } else {
                 shed |= !self.missing.note(id, (from, hops), due, cx.round());
             }
         }
@@ -374,14 +345,14 @@ impl<I: PeerId, V: Wire> State<I, V> {
             // It is not acknowledged, and so will be announced again.
             cx.count("announcement shed");
         } else if batch != 0 {
-            cx.send(from, Message::Acknowledge(batch));
+            self.send_note(from, Note::Acknowledge(batch), cx);
         }
     }
 
     /// Asks for what has not come in time.
     fn ask_due(&mut self, cx: &mut impl Context<Self>) {
         while let Some((id, peer)) = self.missing.ask(cx.now(), self.config.timeout2) {
-            self.set_eager(peer, true);
+            self.decline(peer, &id, false);
             self.traffic.grafts += 1;
             cx.send(peer, Message::Graft(id));
         }
@@ -389,10 +360,11 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     fn on_graft(&mut self, from: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
         let (now, Config { confirm, intake, .. }) = (cx.now(), self.config);
+        let tree = self.tree(&id);
         let Some(link) = self.links.iter_mut().find(|link| link.peer == from) else {
             return cx.count("graft from a stranger");
         };
-        link.eager = true;
+        link.set_eager(tree, true);
         let Some(post) = self.store.get(&id, cx.round()) else {
             return cx.count("graft of what is gone");
         };
@@ -453,9 +425,9 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
                 }
             }
             Message::Graft(id) => self.on_graft(from, id, cx),
-            Message::Attach => self.set_eager(from, true),
+            Message::Attach(id) => self.set_eager(from, &id, true),
             Message::Prune(id) => {
-                self.set_eager(from, false);
+                self.set_eager(from, &id, false);
                 self.settle(from, &id);
             }
         }
@@ -464,11 +436,17 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
     fn on_wake(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.refresh(below, cx);
         self.ask_due(cx);
-        self.announce_due(cx);
+        self.send_due(cx);
     }
 
     fn on_change(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.refresh(below, cx);
+    }
+
+    fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
+        if !self.config.gather.is_zero() {
+            self.send_along(to, cx);
+        }
     }
 
     fn on_command(
@@ -485,7 +463,8 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         self.refresh(below, cx);
         self.published += 1;
         let id = self.seen.name(cx);
-        let attempted = self.links.iter().filter(|link| link.eager).count() as u32;
+        let tree = self.tree(&id);
+        let attempted = self.links.iter().filter(|link| link.is_eager(tree)).count() as u32;
         self.pass_on(Post { id, hops: 0, age: 0, value }, None, &VecDeque::new(), cx);
         Ok(Receipt::attempted(attempted))
     }

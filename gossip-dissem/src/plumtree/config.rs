@@ -11,6 +11,21 @@ use crate::seen::Limits;
 /// The most neighbours a node serves.
 pub const LINKS_MAX: usize = 64;
 
+/// Which publications share a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trees {
+    /// All of them: the paper's. The fewest links are used and the least is remembered; between
+    /// two leaves the way is long.
+    Shared,
+    /// Those of one origin: each tree grows from its own publisher, along the shortest ways, so
+    /// that publications take as few hops as the overlay allows and no node relays more than
+    /// others. Links lead one way in them, so each may be pruned in one direction. Not in the
+    /// paper. It costs a mark for each origin and link, and a flood for
+    /// each origin's first publication.
+    PerOrigin,
+}
+
 /// Parameters of Plumtree.
 ///
 /// ```
@@ -25,6 +40,16 @@ pub const LINKS_MAX: usize = 64;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// Which publications share a tree.
+    pub trees: Trees,
+    /// How long a publication, or a prune, waits on its link for others, so that all travel in one
+    /// datagram: what costs is often the datagram, not the byte. Each hop takes up to so much
+    /// longer. If above zero, what else waits for the same neighbour goes with any datagram, too.
+    /// Zero: nothing waits, as in the paper.
+    pub gather: Duration,
+    /// How long an acknowledgement waits for something to go with it. Less than `repeat`, by a
+    /// round trip, or everything is told twice.
+    pub acknowledge: Duration,
     /// How long what was announced may take to come by the tree before it is asked for: the
     /// paper's timeout1. By the diameter of the overlay.
     pub timeout1: Duration,
@@ -71,6 +96,9 @@ impl Default for Config {
     /// threshold for many publishers, 7. Room for 16 rounds of full intake.
     fn default() -> Self {
         Self {
+            trees: Trees::Shared,
+            gather: Duration::ZERO,
+            acknowledge: Duration::ZERO,
             timeout1: Duration::from_millis(200),
             timeout2: Duration::from_millis(150),
             announce: Duration::from_millis(20),
@@ -118,6 +146,9 @@ impl Config {
             ParameterError::new(parameter, micros(span), "microseconds", "above 0")
                 .unless(span.as_micros() > 0)?;
         }
+        let bound = "below repeat";
+        ParameterError::new("acknowledge", micros(self.acknowledge), "microseconds", bound)
+            .unless(self.acknowledge < repeat)?;
         for (parameter, count) in [("store", self.store), ("missing", self.missing)] {
             ParameterError::new(parameter, count as f64, "publications", "at least 1")
                 .unless(count >= 1)?;

@@ -2,7 +2,8 @@
 //!
 //! Not a protocol: a table of the one in `plumtree.rs`.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use core::time::Duration;
 
@@ -16,7 +17,24 @@ use crate::schedule::Schedule;
 /// again, unless a newer one did.
 const OUTSTANDING: usize = 16;
 
-type Names<I> = Bounded<MessageId<I>, ANNOUNCED>;
+/// Notes that wait on a link; more are sent at once. Our choice.
+const NOTES: usize = 64;
+
+/// Trees that a link is remembered not to be part of. When there are more, one is forgotten, and
+/// one value of it comes twice. Our choice.
+const PRUNED: usize = 1_024;
+
+/// A tree: that of an origin's publications, or, where all share one, of all.
+pub(super) type Tree<I> = Option<I>;
+
+pub(super) type Names<I> = Bounded<MessageId<I>, ANNOUNCED>;
+
+/// A short message that may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Note<I: PeerId> {
+    Acknowledge(u32),
+    Prune(MessageId<I>),
+}
 
 /// A link to a neighbour.
 #[derive(Clone, Debug)]
@@ -24,20 +42,21 @@ pub(super) struct Link<I: PeerId> {
     pub(super) peer: I,
     /// The version at which it was made.
     pub(super) made: u64,
-    /// Whether publications are sent over it, or only announced.
-    pub(super) eager: bool,
     /// Publications sent on request since the last round.
     pub(super) served: usize,
+    /// The trees whose publications are only announced over it.
+    lazy: BTreeSet<Tree<I>>,
+    /// The origins' own trees whose publications the neighbour was told only to announce. (Links of
+    /// a shared tree lead both ways: if one end is told, the other does so, too.)
+    declined: BTreeSet<Tree<I>>,
+    /// Publications that wait to be sent, and until when.
+    values: Vec<MessageId<I>>,
+    values_until: Time,
+    notes: Vec<Note<I>>,
+    notes_until: Time,
     /// What the neighbour is not known to have, and whether it was told.
     queue: Schedule<MessageId<I>, bool>,
     outstanding: VecDeque<(u32, Names<I>)>,
-}
-
-/// What goes into one announcement.
-pub(super) struct Batch<I: PeerId> {
-    pub(super) names: Names<I>,
-    /// How many of them were announced before.
-    pub(super) repeated: usize,
 }
 
 impl<I: PeerId> Link<I> {
@@ -46,16 +65,46 @@ impl<I: PeerId> Link<I> {
         Self {
             peer,
             made,
-            eager: true,
             served: 0,
+            lazy: BTreeSet::new(),
+            declined: BTreeSet::new(),
+            values: Vec::new(),
+            values_until: Time::NEVER,
+            notes: Vec::new(),
+            notes_until: Time::NEVER,
             queue: Schedule::default(),
             outstanding: VecDeque::new(),
         }
     }
 
-    /// When something is to be announced next.
+    /// Whether publications of `tree` are sent over it, or only announced.
+    pub(super) fn is_eager(&self, tree: Tree<I>) -> bool {
+        !self.lazy.contains(&tree)
+    }
+
+    /// Whether publications of all trees are sent over it.
+    pub(super) fn is_always_eager(&self) -> bool {
+        self.lazy.is_empty()
+    }
+
+    pub(super) fn set_eager(&mut self, tree: Tree<I>, eager: bool) {
+        mark(&mut self.lazy, tree, !eager);
+    }
+
+    /// Whether the neighbour was told only to announce publications of `tree`.
+    pub(super) fn is_declined(&self, tree: Tree<I>) -> bool {
+        self.declined.contains(&tree)
+    }
+
+    /// The neighbour is told to send publications of `tree`, or only to announce them.
+    pub(super) fn decline(&mut self, tree: Tree<I>, declined: bool) {
+        let trees = if tree.is_some() { &mut self.declined } else { &mut self.lazy };
+        mark(trees, tree, declined);
+    }
+
+    /// When something is to be sent next.
     pub(super) fn next(&self) -> Time {
-        self.queue.next()
+        self.queue.next().min(self.values_until).min(self.notes_until)
     }
 
     /// Announcements that wait.
@@ -68,9 +117,51 @@ impl<I: PeerId> Link<I> {
         self.queue.insert(id, due, false);
     }
 
+    /// `id` is to be sent, at the latest at `due`.
+    pub(super) fn gather(&mut self, id: MessageId<I>, due: Time) {
+        self.values.push(id);
+        self.values_until = self.values_until.min(due);
+    }
+
+    /// The publications to be sent now: all that wait, if one has waited long enough.
+    pub(super) fn values_due(&mut self, now: Time) -> Vec<MessageId<I>> {
+        if self.values_until > now { Vec::new() } else { self.take_values() }
+    }
+
+    /// All publications that wait, which wait no more.
+    pub(super) fn take_values(&mut self) -> Vec<MessageId<I>> {
+        self.values_until = Time::NEVER;
+        core::mem::take(&mut self.values)
+    }
+
+    /// `note` is to be sent, at the latest at `due`. Returns false if there is no room for it.
+    pub(super) fn note(&mut self, note: Note<I>, due: Time) -> bool {
+        if self.notes.len() >= NOTES {
+            return false;
+        }
+        self.notes.push(note);
+        self.notes_until = self.notes_until.min(due);
+        true
+    }
+
+    /// The notes to be sent now: all that wait, if one has waited long enough.
+    pub(super) fn notes_due(&mut self, now: Time) -> Vec<Note<I>> {
+        if self.notes_until > now { Vec::new() } else { self.take_notes() }
+    }
+
+    /// All notes that wait, which wait no more.
+    pub(super) fn take_notes(&mut self) -> Vec<Note<I>> {
+        self.notes_until = Time::NEVER;
+        core::mem::take(&mut self.notes)
+    }
+
     /// The neighbour has `id`, or it is no longer here to be had.
     pub(super) fn settle(&mut self, id: &MessageId<I>) {
         self.queue.remove(id);
+        self.values.retain(|value| value != id);
+        if self.values.is_empty() {
+            self.values_until = Time::NEVER;
+        }
     }
 
     /// The neighbour has heard the announcement `batch`. Returns whether that was awaited.
@@ -85,36 +176,54 @@ impl<I: PeerId> Link<I> {
     }
 
     /// What to announce now: if something is due, all that is due within `window`, as far as it
-    /// fits. It is announced again after `repeat`.
-    pub(super) fn batch(
-        &mut self,
-        number: u32,
-        now: Time,
-        window: Duration,
-        repeat: Option<Duration>,
-    ) -> Option<Batch<I>> {
-        self.queue.due(now)?;
-        let names: Names<I> = {
-            let mut names = Bounded::new();
+    /// fits.
+    pub(super) fn announcements_due(&self, now: Time, window: Duration) -> Names<I> {
+        let mut names = Bounded::new();
+        if self.queue.due(now).is_some() {
             names.fill(self.queue.all_due(now + window).take(ANNOUNCED));
-            names
-        };
+        }
+        names
+    }
+
+    /// Up to so many that were not announced yet, whenever they are due; not those that are sent.
+    pub(super) fn untold(&self, most: usize) -> Names<I> {
+        let told = self.queue.iter().filter(|(id, told)| !**told && !self.values.contains(id));
+        let mut names = Bounded::new();
+        names.fill(told.map(|(id, _)| id).take(most.min(ANNOUNCED)));
+        names
+    }
+
+    /// `names` are announced now, by the announcement `number`, and will be again at `again`.
+    /// Returns how many of them were announced before.
+    pub(super) fn told(&mut self, number: u32, names: &Names<I>, again: Option<Time>) -> usize {
         let mut repeated = 0;
-        for id in &names {
+        for id in names {
             if let Some(told) = self.queue.get_mut(id) {
                 repeated += usize::from(core::mem::replace(told, true));
             }
-            match repeat {
-                Some(after) => self.queue.postpone(id, now + after),
-                None => self.settle(id),
+            match again {
+                Some(due) => self.queue.postpone(id, due),
+                None => drop(self.queue.remove(id)),
             }
         }
-        if repeat.is_some() {
+        if again.is_some() {
             if self.outstanding.len() >= OUTSTANDING {
                 self.outstanding.pop_front();
             }
             self.outstanding.push_back((number, names.clone()));
         }
-        Some(Batch { names, repeated })
+        repeated
     }
+}
+
+/// Remembers `tree`, or forgets it.
+fn mark<I: PeerId>(trees: &mut BTreeSet<Tree<I>>, tree: Tree<I>, on: bool) {
+    if !on {
+        trees.remove(&tree);
+        return;
+    }
+    if trees.len() >= PRUNED {
+        trees.pop_first();
+    }
+    trees.insert(tree);
 }

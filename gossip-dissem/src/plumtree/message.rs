@@ -38,8 +38,9 @@ message! {
         Acknowledge(u32),
         /// Send me this, and what comes next: the paper's GRAFT.
         Graft(MessageId<I>),
-        /// Send me what comes next: the paper's GRAFT of nothing, when links change places.
-        Attach,
+        /// Send me what comes next in the tree of this, which I have: the paper's GRAFT of nothing,
+        /// when links change places.
+        Attach(MessageId<I>),
         /// I had this already; do not send me what comes next, announce it: the paper's PRUNE.
         Prune(MessageId<I>),
     }

@@ -12,7 +12,7 @@ use crate::post::{MessageId, Post};
 #[derive(Clone, Debug)]
 struct Kept<I: PeerId, V: Wire> {
     post: Post<I, V>,
-    /// From whom it came first; none if it was published here.
+    /// From whom it came; none if it was published here.
     source: Option<I>,
     /// When it came.
     round: Round,
@@ -68,9 +68,16 @@ impl<I: PeerId, V: Wire> Store<I, V> {
         Some(self.kept.get(id)?.post.hops)
     }
 
-    /// Whether it is here, and came first from somebody else than `peer`.
-    pub(super) fn is_from_another(&self, id: &MessageId<I>, peer: I) -> bool {
-        self.kept.get(id).is_some_and(|kept| kept.source != Some(peer))
+    /// From whom it came, none if it was published here, and over how many hops.
+    pub(super) fn way(&self, id: &MessageId<I>) -> Option<(Option<I>, u16)> {
+        self.kept.get(id).map(|kept| (kept.source, kept.post.hops))
+    }
+
+    /// It has come from `peer` over so many hops, and that is the way that stays.
+    pub(super) fn set_way(&mut self, id: &MessageId<I>, peer: I, hops: u16) {
+        if let Some(kept) = self.kept.get_mut(id) {
+            (kept.source, kept.post.hops) = (Some(peer), hops);
+        }
     }
 
     /// Those up to this age.
