@@ -7,6 +7,9 @@
 //!   extremes, the variance, sums and products.
 //! - [`flow_updating`]: means that stay exact whatever is lost, over links that hold still for a
 //!   while.
+//! - [`spread`]: values with an idempotent [`merge`] of the user's own, and those that are here:
+//!   unions and the best [so many](sets), sums and counts by [`extrema`], things seen by
+//!   [`hyperloglog`].
 //!
 //! What holds under which faults, and when not to use it, is in `GUARANTEES.md`.
 #![no_std]
@@ -15,19 +18,31 @@ extern crate alloc;
 
 pub mod count;
 pub mod epoch;
+pub mod estimate;
+pub mod extrema;
 pub mod flow_updating;
+pub mod hyperloglog;
 mod links;
 pub mod mean;
 pub mod means;
+pub mod merge;
 pub mod push_pull;
 pub mod push_sum;
+pub mod sets;
+pub mod spread;
 
 pub use count::{Count, Leaders};
+pub use estimate::Estimate;
+pub use extrema::Extrema;
 pub use flow_updating::FlowUpdating;
+pub use hyperloglog::Registers;
 pub use mean::{Average, Mean};
 pub use means::{Extreme, PowerMean, Total, Variance, Within};
+pub use merge::Merge;
 pub use push_pull::PushPull;
 pub use push_sum::PushSum;
+pub use sets::{Top, Union};
+pub use spread::Spread;
 
 /// The documents' snippets, run as tests.
 #[cfg(doctest)]
