@@ -5,8 +5,8 @@
 //!   [`push_sum`]: one-way shares of them.
 //! - [`mean`]: the mean of all inputs. [`count`]: the number of nodes. [`means`]: power means,
 //!   extremes, the variance, sums and products.
-//! - [`flow_updating`]: means that stay exact whatever is lost, over links that hold still for a
-//!   while.
+//! - [`flow_updating`] and [`limosense`]: means that stay exact whatever is lost, over links that
+//!   hold still for a while.
 //! - [`spread`]: values with an idempotent [`merge`] of the user's own, and those that are here:
 //!   unions and the best [so many](sets), sums and counts by [`extrema`], things seen by
 //!   [`hyperloglog`].
@@ -22,6 +22,7 @@ pub mod estimate;
 pub mod extrema;
 pub mod flow_updating;
 pub mod hyperloglog;
+pub mod limosense;
 mod links;
 pub mod mean;
 pub mod means;
@@ -36,6 +37,7 @@ pub use estimate::Estimate;
 pub use extrema::Extrema;
 pub use flow_updating::FlowUpdating;
 pub use hyperloglog::Registers;
+pub use limosense::LiMoSense;
 pub use mean::{Average, Mean};
 pub use means::{Extreme, PowerMean, Total, Variance, Within};
 pub use merge::Merge;
