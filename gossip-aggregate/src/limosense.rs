@@ -29,8 +29,8 @@
 //! that are gone) says nothing until it has weight again. Both ends must know the same links: see
 //! [`flow_updating`](crate::flow_updating) for which samplers do.
 //!
-//! Totals grow with time, by about half an estimate in as many rounds as there are neighbours: after
-//! 10^9 rounds the last digits of a double are those of a millionth of the estimate.
+//! Totals grow with time, by about half an estimate in as many rounds as there are neighbours:
+//! after 10^9 rounds the last digits of a double are those of a millionth of the estimate.
 //!
 //! # Deviations from the paper
 //!
@@ -38,8 +38,8 @@
 //!   beside them: so nothing drifts.
 //! - A node short of weight asks for it, and the neighbour gives what it can spare. The paper has
 //!   it send a negative share, which may leave the neighbour short.
-//! - The paper's links keep the order. Here the weight of a total, which only grows, tells a message
-//!   that was overtaken, and a number for each time that a link was made tells who began anew.
+//! - The paper's links keep the order. Here the weight of a total, which only grows, tells a
+//!   message that was overtaken; a number for each time that a link was made tells who began anew.
 
 use core::marker::PhantomData;
 
