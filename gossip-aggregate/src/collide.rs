@@ -132,7 +132,8 @@ impl Default for Config {
 /// }
 ///
 /// let walks = Walk::new(walk::Config { walks: 4, ..Default::default() })?;
-/// let node = Node::new(HyParView::new(Default::default())?, walks, Collide::new(Config::default())?);
+/// let size = Collide::new(Config::default())?;
+/// let node = Node::new(HyParView::new(Default::default())?, walks, size);
 /// let mut sim = Simulation::new(vec![node; 100], 7, Order::Sequential);
 /// (1..100).for_each(|node| sim.contact(node, 0));
 /// assert_eq!(sim.node(0).unwrap().size.estimate(0), None); // not yet

@@ -1,9 +1,9 @@
 //! Interval Density: how many nodes there are, from how densely their hashes lie, without a message
 //! of its own.
 //!
-//! Kostoulas, Psaltoulis, Gupta, Birman, Demers, *Decentralized schemes for size estimation in large
-//! and dynamic groups*, NCA 2005 (Interval Density). The interval's length follows the memory as in
-//! Flajolet, *On adaptive sampling*, Computing 43, 1990.
+//! Kostoulas, Psaltoulis, Gupta, Birman, Demers, *Decentralized schemes for size estimation in
+//! large and dynamic groups*, NCA 2005 (Interval Density). The interval's length follows the
+//! memory as in Flajolet, *On adaptive sampling*, Computing 43, 1990.
 //!
 //! ```text
 //! on hearing of a node q:  x = hash(q), from [0, 1)
@@ -14,9 +14,9 @@
 //!
 //! # What holds
 //!
-//! At a fixed I the relative standard deviation is sqrt((1 - I) / (N I)), about one over the root of
-//! how many are remembered: 9.5 % for N = 11,000 and I = .01. Where I follows from C it is 1.20 /
-//! sqrt(C), with no bias.
+//! At a fixed I the relative standard deviation is sqrt((1 - I) / (N I)), about one over the root
+//! of how many are remembered: 9.5 % for N = 11,000 and I = .01. Where I follows from C it is
+//! 1.20 / sqrt(C), with no bias.
 //!
 //! That is, once all nodes within the interval have been heard of: nothing is said before a whole
 //! window, [`Config::keep`] rounds, has passed. Nodes that are gone count for as long. Over a
@@ -25,7 +25,8 @@
 //!
 //! # Deviations from the paper
 //!
-//! - The interval begins where the node's own salt says; it never grows again.
+//! - The interval begins where the node's own salt says. Once halved it does not grow again: where
+//!   nodes become few, the standard deviation that it bears is that of the few it remembers.
 
 use alloc::vec::Vec;
 

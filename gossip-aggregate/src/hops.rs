@@ -1,8 +1,8 @@
 //! HopsSampling: how many nodes there are, from the answers of a sample that hears of a poll, drawn
 //! the more thinly the farther it is.
 //!
-//! Kostoulas, Psaltoulis, Gupta, Birman, Demers, *Decentralized schemes for size estimation in large
-//! and dynamic groups*, NCA 2005; *Active and passive techniques for group size estimation in
+//! Kostoulas, Psaltoulis, Gupta, Birman, Demers, *Decentralized schemes for size estimation in
+//! large and dynamic groups*, NCA 2005; *Active and passive techniques for group size estimation in
 //! large-scale and dynamic distributed systems*, Journal of Systems and Software 80(10), 2007.
 //!
 //! ```text

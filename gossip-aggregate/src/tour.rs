@@ -4,7 +4,7 @@
 //! walk methods*, PODC 2006, section 3.
 //!
 //! ```text
-//! begin a tour at i:   x = 1 / d_i; send x to a random neighbour      (d: the number of neighbours)
+//! begin a tour at i:   x = 1 / d_i; send x to a random neighbour     (d: how many it has)
 //! on x at j, not i:    x += 1 / d_j; send x to a random neighbour
 //! on x at i:           nodes = d_i x
 //! ```
@@ -12,8 +12,8 @@
 //! # What holds
 //!
 //! Over links that go both ways a tour has no bias, whatever the graph and its degrees. Its
-//! variance is N^2 (2 Z - 1), Z = (d - 1) / (d - 2) on random graphs of degree d: one tour is off by
-//! N itself, and k of them by N / sqrt(k). A tour takes N times the mean degree over d_i steps.
+//! variance is N^2 (2 Z - 1), Z = (d - 1) / (d - 2) on random graphs of degree d: one tour is off
+//! by N itself, and k of them by N / sqrt(k). A tour takes N times the mean degree over d_i steps.
 //!
 //! Each step can be lost, and long tours are: at a loss of p the tours that come back say
 //! N / (1 + p N) and not N on regular graphs. So it is for links that do not lose, or few nodes.
