@@ -64,8 +64,8 @@ impl Default for Config {
 ///
 /// let mut size = Density::<u32>::new(Config { keep: 10, ..Config::default() })?;
 /// (0..10_000).for_each(|peer| size.hear(peer, 3));
-/// assert_eq!(size.estimate(9), None); // not yet
-/// assert!((size.estimate(10).unwrap().value / 10_000.0 - 1.0).abs() < 0.3);
+/// assert_eq!(size.estimate(12), None); // not yet
+/// assert!((size.estimate(13).unwrap().value / 10_000.0 - 1.0).abs() < 0.3);
 /// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
 #[derive(Clone, Debug)]
