@@ -15,8 +15,8 @@
 //! variance is N^2 (2 Z - 1), Z = (d - 1) / (d - 2) on random graphs of degree d: one tour is off
 //! by N itself, and k of them by N / sqrt(k). A tour takes N times the mean degree over d_i steps.
 //!
-//! Each step can be lost, and long tours are: at a loss of p the tours that come back say
-//! N / (1 + p N) and not N on regular graphs. So it is for links that do not lose, or few nodes.
+//! Each step can be lost, and long tours are, so that those which come back say too little: less
+//! than half of N at a loss of 1/N a step. So it is for links that do not lose, or few nodes.
 //! Any node on the way can say what it likes.
 //!
 //! # Deviations from the paper
