@@ -18,6 +18,8 @@
 
 use gossip_core::{ParameterError, Round};
 
+use crate::estimate::Estimate;
+
 /// What a node aggregates, and when its epochs end.
 #[derive(Clone, Debug)]
 pub struct Config<F> {
@@ -70,8 +72,8 @@ impl<F> Config<F> {
             .unless((1..1 << 24).contains(&rounds))?;
         let [low, middle, high, _] = self.gamma.unwrap_or(0).to_le_bytes();
         let standing = if self.founder { Standing::Founder } else { Standing::Newcomer };
-        let gamma = [low, middle, high];
-        Ok((self.function, Epochs { number: 0, began: 0, gamma, standing }))
+        let (gamma, state) = ([low, middle, high], NEVER << 2 | standing as u8);
+        Ok((self.function, Epochs { number: 0, began: 0, gamma, state }))
     }
 }
 
@@ -81,23 +83,29 @@ pub(crate) struct Epochs {
     number: u64,
     /// The round in which this epoch began here.
     began: Round,
-    /// Rounds of an epoch, least byte first; 0 if it never ends. Three bytes, and the standing in
-    /// the fourth, keep a node within its cache lines.
+    /// Rounds of an epoch, least byte first; 0 if it never ends. Three bytes, and the state in the
+    /// fourth, keep a node within its cache lines.
     gamma: [u8; 3],
-    standing: Standing,
+    /// The standing, in two bits; above them, how many epochs before the last one said something
+    /// for the last time, or [`NEVER`].
+    state: u8,
 }
+
+/// So many epochs ago is too long to tell, or never.
+const NEVER: u8 = 63;
 
 /// How far a node has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum Standing {
     /// Not called yet; takes part from the first call on.
-    Founder,
+    Founder = 0,
     /// Not called yet; sits out the epoch under way.
-    Newcomer,
+    Newcomer = 1,
     /// Sits out an epoch whose number no message has told yet.
-    Listening,
+    Listening = 2,
     /// Sits out an epoch whose number it knows, or takes part.
-    Informed,
+    Informed = 3,
 }
 
 /// What a node has to do now.
@@ -137,15 +145,15 @@ impl Epochs {
     /// To be called first in every call: begins the first epoch, or the next when this one is over.
     #[inline]
     pub(crate) fn keep_time(&mut self, round: Round) -> Option<Turn> {
-        match self.standing {
+        match self.standing() {
             Standing::Founder => {
                 self.began = round;
-                self.standing = Standing::Informed;
+                self.stand(Standing::Informed);
                 Some(Turn::First)
             }
             Standing::Newcomer => {
                 self.began = round;
-                self.standing = Standing::Listening;
+                self.stand(Standing::Listening);
                 None
             }
             _ if self.is_over(round) => Some(self.move_to(self.number.saturating_add(1), round)),
@@ -159,11 +167,11 @@ impl Epochs {
         let ahead = epoch.saturating_sub(self.number);
         if ahead > AHEAD {
             Meeting::TooFar
-        } else if self.standing == Standing::Listening {
+        } else if self.standing() == Standing::Listening {
             // A joiner hears which epoch it sits out; a later one is the first it takes part in.
             self.number = self.number.max(epoch);
             self.began = round;
-            self.standing = Standing::Informed;
+            self.stand(Standing::Informed);
             if epoch == self.number { Meeting::Together } else { Meeting::Apart }
         } else if ahead > 0 {
             Meeting::Ahead(self.move_to(epoch, round))
@@ -199,7 +207,80 @@ impl Epochs {
         let turn = Turn::Next { ended: self.number, whole };
         self.number = epoch;
         self.began = round;
-        self.standing = Standing::Informed;
+        self.stand(Standing::Informed);
         turn
+    }
+
+    #[inline]
+    const fn standing(&self) -> Standing {
+        match self.state & 3 {
+            0 => Standing::Founder,
+            1 => Standing::Newcomer,
+            2 => Standing::Listening,
+            _ => Standing::Informed,
+        }
+    }
+
+    #[inline]
+    const fn stand(&mut self, standing: Standing) {
+        self.state = self.state & !3 | standing as u8;
+    }
+
+    /// Epoch `ended` has made way for this one, and has said something or not.
+    pub(crate) fn note(&mut self, ended: u64, said: bool) {
+        let passed = u8::try_from(self.number.saturating_sub(ended)).unwrap_or(u8::MAX);
+        let silent =
+            if said { passed.saturating_sub(1) } else { passed.saturating_add(self.silent()) };
+        self.state = silent.min(NEVER) << 2 | self.standing() as u8;
+    }
+
+    /// Epochs that have passed since one said something here, but for that one.
+    const fn silent(&self) -> u8 {
+        self.state >> 2
+    }
+
+    /// What the last epoch that said something here said, if that is not too long ago. The epochs
+    /// since count with their full length.
+    pub(crate) fn estimate(&self, value: Option<f64>, now: Round) -> Option<Estimate> {
+        let silent = self.silent();
+        let epoch = self.number.checked_sub(u64::from(silent) + 1).filter(|_| silent < NEVER)?;
+        let since = u32::from(silent).saturating_mul(self.gamma()?);
+        let age = self.spent(now).saturating_add(since);
+        Some(Estimate { value: value?, sd: None, epoch, age })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten rounds to an epoch: what epoch 0 said is of epoch 0 and as old as that is over, through
+    /// epochs that say nothing and one that is skipped, until it is too old to tell.
+    #[test]
+    fn what_an_epoch_said_bears_its_number_and_its_age() {
+        let ((), mut epochs) = Config::founding(()).epoch(10).build().unwrap();
+        let said = |epochs: &Epochs, now| {
+            epochs.estimate(Some(1.5), now).map(|estimate| (estimate.epoch, estimate.age))
+        };
+        epochs.keep_time(3);
+        assert_eq!(said(&epochs, 12), None);
+        assert!(epochs.keep_time(13).is_some());
+        epochs.note(0, true);
+        assert_eq!(said(&epochs, 15), Some((0, 2)));
+        assert!(epochs.keep_time(23).is_some());
+        epochs.note(1, false);
+        assert_eq!(said(&epochs, 24), Some((0, 11)));
+        // From epoch 2 to epoch 4 at once.
+        assert!(matches!(epochs.meet(4, 25), Meeting::Ahead(_)));
+        epochs.note(2, false);
+        assert_eq!(said(&epochs, 25), Some((0, 30)));
+        epochs.meet(100, 26);
+        epochs.note(4, false);
+        assert_eq!(said(&epochs, 27), None);
+        epochs.meet(101, 30);
+        epochs.note(100, true);
+        assert_eq!(said(&epochs, 31), Some((100, 1)));
+        assert_eq!(epochs.estimate(None, 31), None);
+        assert_eq!(size_of::<Epochs>(), 16);
     }
 }

@@ -54,7 +54,7 @@ message! {
     }
 }
 
-/// Parameters of Flow Updating.
+/// Parameters of Flow Updating, and of [LiMoSense](crate::limosense).
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// This node's input.
@@ -100,11 +100,8 @@ impl<I: PeerId> Configured for FlowUpdating<I> {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, ParameterError> {
-        let Config { input, neighbours } = config;
-        ParameterError::new("neighbours", neighbours as f64, "nodes", "1 to 65,535")
-            .unless((1..1 << 16).contains(&neighbours))?;
-        let input = checked(input)?;
-        Ok(Self { input, links: Links::new(neighbours), id: PhantomData })
+        let (input, links) = (checked(config.input)?, Links::bounded(config.neighbours)?);
+        Ok(Self { input, links, id: PhantomData })
     }
 }
 

@@ -5,29 +5,57 @@
 //!   [`push_sum`]: one-way shares of them.
 //! - [`mean`]: the mean of all inputs. [`count`]: the number of nodes. [`means`]: power means,
 //!   extremes, the variance, sums and products.
-//! - [`flow_updating`]: means that stay exact whatever is lost, over links that hold still for a
-//!   while.
+//! - [`flow_updating`] and [`limosense`]: means that stay exact whatever is lost, over links that
+//!   hold still for a while.
+//! - [`spread`]: values with an idempotent [`merge`] of the user's own, and those that are here:
+//!   unions and the best [so many](sets), sums and counts by [`extrema`], things seen by
+//!   [`hyperloglog`].
+//! - The number of nodes without an aggregate: [`hops`] polls a sample, [`density`] listens,
+//!   [`tour`] and [`collide`] walk.
+//! - [`estimate`]: what they say, and what that is worth.
 //!
 //! What holds under which faults, and when not to use it, is in `GUARANTEES.md`.
 #![no_std]
 
 extern crate alloc;
 
+pub mod collide;
 pub mod count;
+pub mod density;
 pub mod epoch;
+pub mod estimate;
+pub mod extrema;
 pub mod flow_updating;
+pub mod hops;
+pub mod hyperloglog;
+pub mod limosense;
 mod links;
 pub mod mean;
 pub mod means;
+pub mod merge;
 pub mod push_pull;
 pub mod push_sum;
+pub mod sets;
+pub mod spread;
+pub mod tour;
 
+pub use collide::Collide;
 pub use count::{Count, Leaders};
+pub use density::Density;
+pub use estimate::Estimate;
+pub use extrema::Extrema;
 pub use flow_updating::FlowUpdating;
+pub use hops::Hops;
+pub use hyperloglog::Registers;
+pub use limosense::LiMoSense;
 pub use mean::{Average, Mean};
 pub use means::{Extreme, PowerMean, Total, Variance, Within};
+pub use merge::Merge;
 pub use push_pull::PushPull;
 pub use push_sum::PushSum;
+pub use sets::{Top, Union};
+pub use spread::Spread;
+pub use tour::Tour;
 
 /// The documents' snippets, run as tests.
 #[cfg(doctest)]

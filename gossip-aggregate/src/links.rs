@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use gossip_core::{PeerId, Peers};
+use gossip_core::{ParameterError, PeerId, Peers, Random};
 
 /// One neighbour.
 #[derive(Clone, Debug)]
@@ -31,8 +31,15 @@ pub(crate) struct Links<I, T> {
 }
 
 impl<I: PeerId, T: Default> Links<I, T> {
-    pub(crate) const fn new(limit: usize) -> Self {
-        Self { links: Vec::new(), limit }
+    /// No neighbour yet, and room for `limit`.
+    ///
+    /// # Errors
+    ///
+    /// If `limit` is not 1 to 65,535.
+    pub(crate) fn bounded(limit: usize) -> Result<Self, ParameterError> {
+        ParameterError::new("neighbours", limit as f64, "nodes", "1 to 65,535")
+            .unless((1..1 << 16).contains(&limit))?;
+        Ok(Self { links: Vec::new(), limit })
     }
 
     /// Follows `below`: forgets who is no neighbour any more, and gets to know who is new, while
@@ -60,6 +67,11 @@ impl<I: PeerId, T: Default> Links<I, T> {
     pub(crate) fn get_mut(&mut self, peer: I) -> Option<&mut T> {
         let at = self.find(peer).ok()?;
         Some(&mut self.links[at].kept)
+    }
+
+    /// A random neighbour.
+    pub(crate) fn pick(&self, random: &mut Random) -> Option<I> {
+        random.pick(&self.links).map(|link| link.peer)
     }
 
     /// Every neighbour.

@@ -33,10 +33,11 @@ use core::marker::PhantomData;
 
 use gossip_core::{
     Configured, Exchange, Local, Pairwise, ParameterError, PeerId, Peers, Protocol, Receipt,
-    Refusal, Wire, message,
+    Refusal, Round, Wire, message,
 };
 
 use crate::epoch::{Epochs, Meeting, Turn};
+use crate::estimate::Estimate;
 
 pub use crate::epoch::{AHEAD, Config, GAMMA};
 
@@ -156,6 +157,12 @@ impl<I: PeerId, F: Function> State<I, F> {
         if self.last.is_nan() { None } else { Some(self.last) }
     }
 
+    /// As [`last_estimate`](Self::last_estimate), with the epoch it is of and its age at `now`,
+    /// this node's round; `None` once more than 60 epochs have said nothing since.
+    pub fn estimate(&self, now: Round) -> Option<Estimate> {
+        self.epochs.estimate(self.last_estimate(), now)
+    }
+
     /// The epoch under way.
     pub const fn epoch(&self) -> u64 {
         self.epochs.number()
@@ -214,6 +221,7 @@ impl<I: PeerId, F: Function> State<I, F> {
         let last = last.filter(|_| whole);
         let estimate = last.as_ref().and_then(|state| self.function.estimate(state));
         cx.emit(Finished { epoch: ended, estimate });
+        self.epochs.note(ended, estimate.is_some());
         self.last = estimate.unwrap_or(self.last);
         self.current = Some(self.function.start(last.as_ref(), cx));
     }

@@ -42,10 +42,11 @@ use core::marker::PhantomData;
 use gossip_core::id::fingerprint;
 use gossip_core::{
     Configured, Exchange, Finite, Local, Pairwise, ParameterError, PeerId, Peers, Protocol,
-    Receipt, Refusal, Wire, message,
+    Receipt, Refusal, Round, Wire, message,
 };
 
 use crate::epoch::{self, Epochs, Meeting, Turn};
+use crate::estimate::Estimate;
 use crate::push_pull::{Finished, Function};
 
 /// A function whose states can be scaled and added, so that the mean of states is a weighted sum.
@@ -195,6 +196,12 @@ impl<I: PeerId, F: Linear> State<I, F> {
         self.last
     }
 
+    /// As [`last_estimate`](Self::last_estimate), with the epoch it is of and its age at `now`,
+    /// this node's round; `None` once more than 60 epochs have said nothing since.
+    pub fn estimate(&self, now: Round) -> Option<Estimate> {
+        self.epochs.estimate(self.last_estimate(), now)
+    }
+
     /// The epoch under way.
     pub const fn epoch(&self) -> u64 {
         self.epochs.number()
@@ -249,6 +256,7 @@ impl<I: PeerId, F: Linear> State<I, F> {
             last = mean.filter(|_| whole);
             let estimate = last.as_ref().and_then(|mean| self.function.estimate(mean));
             cx.emit(Finished { epoch: ended, estimate });
+            self.epochs.note(ended, estimate.is_some());
             self.last = estimate.or(self.last);
         }
         let sum = self.function.start(last.as_ref(), cx);

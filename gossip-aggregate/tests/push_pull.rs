@@ -436,8 +436,12 @@ fn section_4_1_each_epoch_starts_from_the_current_inputs() {
     sim.run(24);
     assert_near("second epoch", spread(&sim, |node| node).mean, 1_249.5, 1e-9);
     sim.run(1);
-    assert!(sim.nodes().all(|(_, node)| (node.last_estimate().unwrap() - 1_249.5).abs() < 1e-2));
-    assert!(sim.nodes().all(|(_, node)| node.epoch() == 2));
+    let now = sim.cycle();
+    for (at, node) in sim.nodes() {
+        let said = node.estimate(now).unwrap();
+        assert!((said.value - 1_249.5).abs() < 1e-2 && said.epoch == 1, "node {at}: {said:?}");
+        assert!(said.age <= 1 && said.sd.is_none() && node.epoch() == 2, "node {at}: {said:?}");
+    }
 }
 
 /// Section 4.2: who joins in the middle of an epoch sits it out, whichever epoch it is: the mean of
