@@ -82,8 +82,8 @@ impl Pace {
 const HURRY: u16 = 4;
 
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
-    /// Once a round: goes on with the sync under way, or begins one, with a contact, with a stranger,
-    /// or now and then with a member.
+    /// Once a round: goes on with the sync under way, or begins one, with a contact, with a
+    /// stranger, or now and then with a member.
     pub(super) fn catch_up(&mut self, cx: &mut impl Context<Self>) {
         let now = cx.round();
         if let Some(mut sync) = self.sync.take() {
