@@ -16,20 +16,37 @@
 extern crate alloc;
 
 pub mod background;
+pub mod causal;
+pub mod fifo;
+pub mod fragment;
 pub mod hierarchy;
+mod judge;
 pub mod median;
+mod order;
+pub mod pace;
 pub mod plumtree;
 mod post;
 pub mod rumor;
 mod schedule;
 mod seen;
+pub mod signed;
+pub mod spread;
+pub mod validate;
 
 pub use background::Background;
+pub use causal::Causal;
+pub use fifo::Fifo;
+pub use fragment::Fragmented;
 pub use hierarchy::Hierarchical;
 pub use median::MedianCounter;
+pub use order::{Patience, Skipped};
+pub use pace::Paced;
 pub use plumtree::Plumtree;
 pub use post::{MessageId, Post};
 pub use rumor::RumorMongering;
+pub use signed::Signed;
+pub use spread::{Carried, Carries, Delivery, Publish, Spread, Told};
+pub use validate::Validated;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -66,6 +66,7 @@ use store::Store;
 
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
+use crate::spread::spreads;
 
 /// What a node has sent since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -151,7 +152,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
         config.check()?;
         Ok(Self {
             links: Vec::new(),
-            store: Store::new(config.store),
+            store: Store::new(config.store, config.age),
             missing: Missing::new(config.missing),
             seen: Seen::new(config.limits()),
             published: 0,
@@ -408,6 +409,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 }
 
+spreads!();
+
 impl<I: PeerId, V: Wire> Protocol for State<I, V> {
     type Id = I;
     type Message = Message<I, V>;
@@ -426,7 +429,7 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         self.published = 0;
         self.links.iter_mut().for_each(|link| link.served = 0);
         let (age, round) = (self.config.age, cx.round());
-        while let Some(gone) = self.store.expire(age, round) {
+        while let Some(gone) = self.store.expire(round) {
             self.links.iter_mut().for_each(|link| link.settle(&gone));
         }
         for _ in 0..self.missing.expire(round, age) {
@@ -477,7 +480,11 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        let Command::Publish(value) = command;
+        let (value, rounds) = match command {
+            Command::Publish(value) => (value, None),
+            Command::PublishFor { value, rounds } => (value, Some(rounds)),
+        };
+        let age = self.seen.first_age(rounds)?;
         let limit = self.config.intake;
         if self.published >= limit {
             return Err(Refusal::Full { limit });
@@ -486,7 +493,7 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         self.published += 1;
         let id = self.seen.name(cx);
         let attempted = self.links.iter().filter(|link| link.eager).count() as u32;
-        self.pass_on(Post { id, hops: 0, age: 0, value }, None, &VecDeque::new(), cx);
+        self.pass_on(Post { id, hops: 0, age, value }, None, &VecDeque::new(), cx);
         Ok(Receipt::attempted(attempted))
     }
 }

@@ -10,7 +10,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use gossip_core::{Local, ParameterError, PeerId, Protocol};
+use gossip_core::{Local, ParameterError, PeerId, Protocol, Refusal};
 
 use crate::post::MessageId;
 
@@ -171,8 +171,29 @@ impl<I: PeerId> Seen<I> {
         self.by_peer.clear();
     }
 
-    /// Names the next publication of this node.
+    /// The age at which a publication begins that is to live so many rounds: nothing lives longer
+    /// than to the age bound, and what is to live shorter begins that much older.
+    pub(crate) fn first_age(&self, rounds: Option<u16>) -> Result<u16, Refusal> {
+        let most = self.limits.age;
+        match rounds {
+            None => Ok(0),
+            Some(rounds) if (1..=most).contains(&rounds) => Ok(most - rounds),
+            Some(_) => Err(Refusal::Invalid("a publication lives 1 to `age` rounds")),
+        }
+    }
+
+    /// Names the next publication of this node, which takes place.
     pub(crate) fn name<P>(&mut self, cx: &mut impl Local<P>) -> MessageId<I>
+    where
+        P: Protocol<Id = I> + ?Sized,
+    {
+        let id = self.next(cx);
+        self.published += 1;
+        id
+    }
+
+    /// The name of the next publication of this node.
+    pub(crate) fn next<P>(&mut self, cx: &mut impl Local<P>) -> MessageId<I>
     where
         P: Protocol<Id = I> + ?Sized,
     {
@@ -184,8 +205,6 @@ impl<I: PeerId> Seen<I> {
         if self.boot != Some(boot) {
             (self.boot, self.published) = (Some(boot), 0);
         }
-        let id = MessageId { origin: cx.me(), boot, sequence: self.published };
-        self.published += 1;
-        id
+        MessageId { origin: cx.me(), boot, sequence: self.published }
     }
 }
