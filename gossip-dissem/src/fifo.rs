@@ -165,4 +165,8 @@ impl<L: Carries> Carries for Fifo<L> {
     fn knows_id(&self, me: L::Id, id: &MessageId<L::Id>) -> bool {
         self.inner.knows_id(me, id)
     }
+
+    fn hold_back(&mut self, id: &MessageId<L::Id>, on: bool) {
+        self.inner.hold_back(id, on);
+    }
 }

@@ -9,6 +9,18 @@
 //!
 //! [`Hierarchical`] is a source of peers for them that favours near ones.
 //!
+//! What an application wants besides goes around any of the first three, each a layer that owns the
+//! one it filters ([`Spread`] and [`Carries`] are what they need of it):
+//!
+//! | Decorator | For |
+//! |---|---|
+//! | [`Fifo`] | the order of each origin |
+//! | [`Causal`] | causes before effects |
+//! | [`Validated`] | nothing is taken in or passed on before it was judged |
+//! | [`Signed`] | messages that prove who said them |
+//! | [`Fragmented`] | values above a datagram |
+//! | [`Paced`] | priorities and back-pressure at the publisher |
+//!
 //! Protocols are sans-IO layers: the same code runs in the simulators of `gossip-core` and on
 //! sockets. What holds under which faults is in the section *Guarantees* of the README.
 #![no_std]

@@ -26,9 +26,9 @@ use crate::spread::Delivery;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long a publication waits for what comes before it. If that is longer than the layer below
-    /// goes on trying, which is its bound on age and a round for each hop, nothing is skipped that
-    /// would have come.
+    /// How long a publication waits for what comes before it. If that is longer than the layer
+    /// below goes on trying, which is its bound on age and a round for each hop, nothing is
+    /// skipped that would have come.
     pub rounds: u16,
     /// Publications held back. If there are more, the one that waited longest waits no more.
     pub held: usize,

@@ -366,7 +366,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
         let mut shed = false;
         for &Announcement { id, hops } in posts {
             self.settle(from, &id);
-            if !self.seen.knows(me, &id) {
+            if !self.seen.knows(me, &id) && !self.seen.is_held_back(&id) {
                 let hops = hops.saturating_add(1);
                 shed |= !self.missing.note(id, (from, hops), due, cx.round());
             }
@@ -382,6 +382,10 @@ impl<I: PeerId, V: Wire> State<I, V> {
     /// Asks for what has not come in time.
     fn ask_due(&mut self, cx: &mut impl Context<Self>) {
         while let Some((id, peer)) = self.missing.ask(cx.now(), self.config.timeout2) {
+            if self.seen.is_held_back(&id) {
+                self.missing.take(&id);
+                continue;
+            }
             self.set_eager(peer, true);
             self.traffic.grafts += 1;
             cx.send(peer, Message::Graft(id));

@@ -62,6 +62,8 @@ pub(crate) struct Seen<I: PeerId> {
     /// The identifiers heard last: the oldest is forgotten when one too many comes.
     known: BTreeSet<MessageId<I>>,
     order: VecDeque<MessageId<I>>,
+    /// What is here, but held back by a layer above, which bounds it.
+    held_back: BTreeSet<MessageId<I>>,
     /// New ones since the last round, in all and by peer: never more than `limits.intake` entries.
     taken: usize,
     by_peer: Vec<(I, usize)>,
@@ -77,6 +79,7 @@ impl<I: PeerId> Seen<I> {
             limits,
             known: BTreeSet::new(),
             order: VecDeque::new(),
+            held_back: BTreeSet::new(),
             taken: 0,
             by_peer: Vec::new(),
             boot: None,
@@ -97,6 +100,20 @@ impl<I: PeerId> Seen<I> {
     /// Whether `id` is known, at node `me`, as far as is remembered.
     pub(crate) fn knows(&self, me: I, id: &MessageId<I>) -> bool {
         self.is_own(me, id) && id.sequence < self.published || self.known.contains(id)
+    }
+
+    /// `id` is held back by a layer above, or no longer.
+    pub(crate) fn hold_back(&mut self, id: &MessageId<I>, on: bool) {
+        if on {
+            self.held_back.insert(*id);
+        } else {
+            self.held_back.remove(id);
+        }
+    }
+
+    /// Whether `id` is held back by a layer above.
+    pub(crate) fn is_held_back(&self, id: &MessageId<I>) -> bool {
+        self.held_back.contains(id)
     }
 
     /// Whether `id` bears the name of this life of node `me`.

@@ -242,6 +242,10 @@ impl<L: Seals<S>, S: Signer, K: Keyring<L::Id, S::Key>> Carries for Signed<L, S,
     fn knows_id(&self, me: L::Id, id: &MessageId<L::Id>) -> bool {
         self.inner.knows_id(me, id)
     }
+
+    fn hold_back(&mut self, id: &MessageId<L::Id>, on: bool) {
+        self.inner.hold_back(id, on);
+    }
 }
 
 #[cfg(feature = "hash")]

@@ -121,6 +121,10 @@ pub trait Carries: Spread {
 
     /// Whether this node, `me`, knows the publication `id`, as far as it remembers.
     fn knows_id(&self, me: Self::Id, id: &MessageId<Self::Id>) -> bool;
+
+    /// The publication `id` is here, and held back (`on`), or no longer: as long as it is, it need
+    /// not be asked for.
+    fn hold_back(&mut self, id: &MessageId<Self::Id>, on: bool);
 }
 
 /// Implements [`Spread`] and [`Carries`] for the `State` of a protocol whose messages carry a
@@ -165,6 +169,10 @@ macro_rules! spreads {
 
             fn knows_id(&self, me: I, id: &MessageId<I>) -> bool {
                 self.seen.knows(me, id)
+            }
+
+            fn hold_back(&mut self, id: &MessageId<I>, on: bool) {
+                self.seen.hold_back(id, on);
             }
         }
     };
@@ -258,8 +266,8 @@ macro_rules! hands_on {
     };
 }
 
-/// A decorator spreads values `$V` itself: [`Spread`] for one that tells [`Told`] of them, and takes
-/// what `$publish` makes of a value and its rounds.
+/// A decorator spreads values `$V` itself: [`Spread`] for one that tells [`Told`] of them, and
+/// takes what `$publish` makes of a value and its rounds.
 macro_rules! spreads_on {
     ([$($generics:tt)*] $Type:ty, $L:ident, $V:ty, $publish:expr) => {
         impl<$($generics)*> crate::spread::Spread for $Type {

@@ -301,6 +301,7 @@ impl<L: Carries, J: Judge<L::Id, L::Value>> Validated<L, J> {
         let post = Delivery { id, value: value.clone(), hops };
         cx.emit(Told::Note(Note::Asked { number, from, post }));
         let copies = [(from, message.clone())].to_vec();
+        self.inner.hold_back(&id, true);
         self.pending.insert(claim, Pending { since: cx.round(), copies });
         self.numbers.insert(number, claim);
     }
@@ -313,6 +314,7 @@ impl<L: Carries, J: Judge<L::Id, L::Value>> Validated<L, J> {
             if since.is_some_and(|since| cx.round().wrapping_sub(since) < long) {
                 break;
             }
+            self.inner.hold_back(&claim.0, false);
             self.pending.remove(claim);
             self.numbers.remove(&number);
             cx.count("no verdict in time");
@@ -338,6 +340,7 @@ impl<L: Carries, J: Judge<L::Id, L::Value>> Validated<L, J> {
         let Some((claim, waiting)) = waiting else {
             return Err(Refusal::Invalid("nothing waits under this number any more"));
         };
+        self.inner.hold_back(&claim.0, false);
         if verdict != Verdict::Accept {
             if let Some(copy) = waiting.copies.first() {
                 self.refuse(copy.0, claim, verdict, cx);
@@ -429,5 +432,9 @@ impl<L: Carries, J: Judge<L::Id, L::Value>> Carries for Validated<L, J> {
 
     fn knows_id(&self, me: L::Id, id: &MessageId<L::Id>) -> bool {
         self.inner.knows_id(me, id)
+    }
+
+    fn hold_back(&mut self, id: &MessageId<L::Id>, on: bool) {
+        self.inner.hold_back(id, on);
     }
 }

@@ -15,6 +15,7 @@ use gossip_core::sim::link::{Latency, Network};
 use gossip_core::testkit::{Bounds, DeliveredOnce, Invariant, Kinds, NoPhantoms};
 use gossip_core::{Layer, Refusal, Wire};
 use gossip_dissem::causal::{NEEDS, Stamped};
+use gossip_dissem::median::{self, MedianCounter};
 use gossip_dissem::plumtree::{self, Config, Message, Plumtree};
 use gossip_dissem::rumor::{self, RumorMongering};
 use gossip_dissem::{
@@ -263,7 +264,7 @@ fn a_life_is_one_round_to_the_bound_on_age() {
     }
     refuses(plumtree());
     refuses(RumorMongering::new(rumor::Config::default()).unwrap());
-    refuses(gossip_dissem::MedianCounter::new(Default::default()).unwrap());
+    refuses(MedianCounter::new(median::Config::default()).unwrap());
     refuses(Fifo::new(plumtree(), Patience::default()).unwrap());
     refuses(Causal::new(plumtree(), Patience::default()).unwrap());
 }

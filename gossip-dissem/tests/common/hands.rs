@@ -1,16 +1,14 @@
 //! A layer in one's hands: a context that keeps what the layer does, without network or driver.
 
+use core::time::Duration;
+
 use gossip_core::random::{Key, Random};
 use gossip_core::sampling::Fixed;
 use gossip_core::{Context, Counts, Layer, Local, Protocol, Receipt, Refusal, Round, Time};
 
-/// The neighbours of a layer in one's hands: 1 to `count`.
-pub(crate) fn neighbours(count: u32) -> Fixed<u32, 8> {
-    Fixed::new(1..=count)
-}
-
-/// What a layer at node 0 does.
+/// What a layer does.
 pub(crate) struct Hands<P: Protocol> {
+    me: u32,
     pub(crate) now: Time,
     pub(crate) round: Round,
     random: Random,
@@ -20,11 +18,12 @@ pub(crate) struct Hands<P: Protocol> {
 }
 
 impl<P: Protocol<Id = u32>> Hands<P> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn at(me: u32) -> Self {
         Self {
+            me,
             now: Time::ZERO,
             round: 0,
-            random: Key::new(1).random(0),
+            random: Key::new(1).random(u64::from(me)),
             sent: Vec::new(),
             told: Vec::new(),
             counts: Counts::default(),
@@ -50,8 +49,19 @@ pub(crate) struct Held<L: Protocol> {
 }
 
 impl<L: Layer<Fixed<u32, 8>, Id = u32>> Held<L> {
+    /// At node 0.
     pub(crate) fn new(layer: L) -> Self {
-        Self { layer, hands: Hands::new(), below: neighbours(3) }
+        Self::at(0, layer)
+    }
+
+    pub(crate) fn at(node: u32, layer: L) -> Self {
+        Self { layer, hands: Hands::at(node), below: Fixed::new(1..=3) }
+    }
+
+    /// Time passes, and its deadline comes.
+    pub(crate) fn wake_after(&mut self, span: Duration) {
+        self.hands.now = self.hands.now + span;
+        self.layer.on_wake(&self.below, &mut self.hands);
     }
 
     pub(crate) fn command(&mut self, command: L::Command) -> Result<Receipt, Refusal> {
@@ -64,14 +74,14 @@ impl<L: Layer<Fixed<u32, 8>, Id = u32>> Held<L> {
 
     pub(crate) fn round(&mut self) {
         self.hands.round += 1;
-        self.hands.now = self.hands.now + core::time::Duration::from_secs(1);
+        self.hands.now = self.hands.now + Duration::from_secs(1);
         self.layer.on_round(&self.below, &mut self.hands);
     }
 }
 
 impl<P: Protocol<Id = u32>> Local<P> for Hands<P> {
     fn me(&self) -> u32 {
-        0
+        self.me
     }
 
     fn now(&self) -> Time {

@@ -43,7 +43,9 @@ impl<L: Layer<Near, Id = u32>> Seat<L> {
     ) -> R {
         let mut heard = Vec::new();
         let result = act(&mut self.news, &self.near, &mut Tap::new(cx, &mut heard));
-        heard.into_iter().for_each(|event| cx.emit(event));
+        for event in heard {
+            cx.emit(event);
+        }
         result
     }
 }
