@@ -33,7 +33,8 @@ use crate::spread::{Delivery, Publish, Spread, Told, decorates, hands_on, spread
 pub struct Config {
     /// Pieces that wait to be published.
     pub queue: usize,
-    /// Pieces of messages that are not complete.
+    /// Pieces of messages that are not complete: at least twice as many as the largest message has,
+    /// so that one fits into the half that is for one origin.
     pub held: usize,
     /// Rounds after its first piece came that a message is waited for.
     pub patience: u16,
@@ -198,6 +199,9 @@ impl<L: Pieces, const N: usize> Fragmented<L, N> {
     /// Names the parameter that is out of bounds, its unit and its bound.
     pub fn new(inner: L, config: Config) -> Result<Self, ParameterError> {
         config.check()?;
+        let bound = "at least twice the pieces of the largest message";
+        ParameterError::new("held", config.held as f64, "pieces", bound)
+            .unless(config.held >= 2 * usize::from(Self::PIECES))?;
         Ok(Self {
             inner,
             config,

@@ -35,9 +35,9 @@ fn bytes(len: usize) -> Blob<1_000> {
     Blob::new(vec![len as u8; len]).unwrap()
 }
 
-/// Messages of none to 16 pieces, more at once than go down in a round.
-fn large_trial() -> Trial<Seat<Large>> {
-    let trial = trial(|_| large(8, fragment::Config::default()));
+/// Messages of none to 16 pieces, over a layer that takes so many a round.
+fn large_trial(intake: usize) -> Trial<Seat<Large>> {
+    let trial = trial(move |_| large(intake, fragment::Config::default()));
     (0..20_u32).fold(trial, |trial, number| {
         let at = Duration::from_millis(400) * number;
         let len = number as usize * 317 % 1_001;
@@ -47,7 +47,8 @@ fn large_trial() -> Trial<Seat<Large>> {
 
 #[test]
 fn messages_are_whole_and_come_once_under_all_faults() {
-    large_trial().check(|| {
+    // More pieces at once than go down in a round.
+    large_trial(8).check(|| {
         vec![
             Box::new(DeliveredOnce::new(told::<Large>)),
             Box::new(NoPhantoms::new(|event: &<Large as Protocol>::Event| match event {
@@ -64,12 +65,18 @@ fn messages_are_whole_and_come_once_under_all_faults() {
 #[test]
 fn messages_reach_everybody_after_faults() {
     let kinds = Kinds::NETWORK | Kinds::PAUSES;
-    large_trial().healing().faults(kinds).check(|| vec![Box::new(Complete::new(told::<Large>))]);
+    // Some 160 pieces, which a node that was cut off sheds, and asks for less and less often.
+    let rest = Duration::from_secs(40);
+    large_trial(32)
+        .schedule(20, Duration::from_secs(20), rest)
+        .healing()
+        .faults(kinds)
+        .check(|| vec![Box::new(Complete::new(told::<Large>))]);
 }
 
 #[test]
 fn too_large_is_refused_with_the_limit_and_the_rest_goes_down_at_the_layers_pace() {
-    let config = fragment::Config { queue: 10, held: 4, patience: 3 };
+    let config = fragment::Config { queue: 10, held: 32, patience: 3 };
     let mut node = Held::new(large(4, config));
     let refused = node.command(Publish::new(bytes(641)));
     assert_eq!(refused, Err(Refusal::TooLarge { len: 641, limit: 640 }));
@@ -93,24 +100,24 @@ fn too_large_is_refused_with_the_limit_and_the_rest_goes_down_at_the_layers_pace
     assert_eq!(node.hands.count_of("message refused below"), 1);
 }
 
-fn piece(
-    origin: u32,
-    sequence: u32,
-    (index, count): (u16, u16),
-    len: usize,
-) -> Post<u32, Fragment<64>> {
+type Post64 = Post<u32, Fragment<64>>;
+
+fn piece(origin: u32, sequence: u32, (index, count): (u16, u16), len: usize) -> Post64 {
     let value = Fragment { index, count, bytes: Blob::new(vec![7; len]).unwrap() };
     Post { id: MessageId { origin, boot: 7, sequence }, hops: 0, age: 0, value }
 }
 
 #[test]
 fn pieces_that_fit_nowhere_are_counted_and_those_in_vain_are_told() {
-    let config = fragment::Config { queue: 10, held: 4, patience: 3 };
-    let mut node = Held::new(large(64, config));
+    type Small = Fragmented<Plumtree<u32, Fragment<64>>, 192>;
+    let config = fragment::Config { queue: 10, held: 6, patience: 3 };
+    let too_few = Small::new(plumtree(64), fragment::Config { held: 5, ..config }).unwrap_err();
+    assert!(too_few.to_string().contains("at least twice the pieces of the largest message"));
+    let mut node = Held::new(Small::new(plumtree(64), config).unwrap());
     // No such piece; too many; short in the middle; before the first; of another message.
     let malformed = [
         piece(1, 5, (2, 2), 64),
-        piece(1, 6, (0, 17), 64),
+        piece(1, 6, (0, 4), 64),
         piece(1, 7, (0, 2), 63),
         piece(1, 0, (1, 2), 9),
     ];
@@ -118,10 +125,10 @@ fn pieces_that_fit_nowhere_are_counted_and_those_in_vain_are_told() {
         node.message(1, Message::Gossip(post));
     }
     node.message(1, Message::Gossip(piece(2, 10, (0, 3), 64)));
-    node.message(1, Message::Gossip(piece(2, 11, (1, 4), 64)));
+    node.message(1, Message::Gossip(piece(2, 11, (1, 2), 64)));
     assert_eq!((node.hands.count_of("malformed piece"), node.layer.held()), (5, 1));
     // Half of the places are for one origin.
-    for sequence in [20, 30] {
+    for sequence in [20, 30, 40] {
         node.message(1, Message::Gossip(piece(2, sequence, (0, 3), 64)));
     }
     let lost = |sequence| {
@@ -129,14 +136,14 @@ fn pieces_that_fit_nowhere_are_counted_and_those_in_vain_are_told() {
         Told::Note(Lost { id, came: 1, count: 3 })
     };
     assert_eq!(node.hands.take_told(), [lost(10)]);
-    for origin in 3..6 {
+    for origin in 3..7 {
         node.message(1, Message::Gossip(piece(origin, 0, (0, 2), 64)));
     }
     assert_eq!(node.hands.take_told(), [lost(20)]);
-    assert_eq!(node.layer.held(), 4);
+    assert_eq!(node.layer.held(), 6);
     (0..3).for_each(|_| node.round());
-    assert_eq!((node.layer.held(), node.hands.take_told().len()), (0, 4));
-    assert_eq!(node.hands.count_of("message incomplete"), 4);
+    assert_eq!((node.layer.held(), node.hands.take_told().len()), (0, 6));
+    assert_eq!(node.hands.count_of("message incomplete"), 6);
 }
 
 /// What an owner does to a paced layer.
@@ -239,7 +246,7 @@ fn latencies(slow: bool, seed: u64) -> Vec<u32> {
     let config = event::Config::seeded(seed);
     let mut sim = event::Simulation::new(nodes, make, link, config).unwrap();
     sim.run_for(Duration::from_secs(2));
-    let step = 5;
+    let step = 10;
     let mut out = Vec::new();
     for now in (0..40_000).step_by(step as usize) {
         let number = now / 250;
@@ -266,14 +273,14 @@ fn latencies(slow: bool, seed: u64) -> Vec<u32> {
 #[test]
 fn a_peer_of_one_byte_a_second_slows_nobody_else() {
     let pooled = |slow| {
-        let mut all: Vec<u32> = (1..=3).flat_map(|seed| latencies(slow, seed)).collect();
+        let mut all: Vec<u32> = (1..=2).flat_map(|seed| latencies(slow, seed)).collect();
         all.sort_unstable();
         [all[all.len() / 2], all[all.len() * 99 / 100]]
     };
     let (with, without) = (pooled(true), pooled(false));
     for (with, without) in with.into_iter().zip(without) {
         let ratio = f64::from(with) / f64::from(without);
-        assert!(ratio <= 1.15, "{with} ms beside a slow peer, {without} without; seeds 1 to 3");
+        assert!(ratio <= 1.15, "{with} ms beside a slow peer, {without} without; seeds 1 and 2");
     }
 }
 
@@ -290,7 +297,7 @@ fn tables(node: &Busy) -> usize {
 #[test]
 fn ten_times_the_load_leaves_memory_flat_counts_what_is_shed_and_passes_in_ten_rounds() {
     let (nodes, seed) = (20, 1);
-    let config = Config { age: 16, memory: 64 * 18, store: 256, missing: 256, ..Config::default() };
+    let config = Config { age: 16, memory: 64 * 18, ..Config::default() };
     let pace = pace::Config { rate: 3, ..pace::Config::default() };
     let make = seats((nodes, 4), seed, move |_| {
         Paced::new(Plumtree::<u32, u32>::new(config).unwrap(), pace).unwrap()
@@ -343,8 +350,8 @@ fn ten_times_the_load_leaves_memory_flat_counts_what_is_shed_and_passes_in_ten_r
         sizes.push(largest.unwrap_or(0));
         for (_, node) in sim.nodes() {
             let node = &node.news;
-            assert!(node.queued() <= 256 && node.kept() <= 256 && node.missing() <= 256);
-            assert!(node.remembered() <= 64 * 18 && node.unacknowledged() <= 4 * 256);
+            assert!(node.queued() <= 256 && node.kept() <= 1_024 && node.missing() <= 1_024);
+            assert!(node.remembered() <= 64 * 18 && node.unacknowledged() <= 4 * 1_024);
         }
     }
     // Flat: full after half a minute, and no fuller after a whole one.
