@@ -149,7 +149,11 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     /// Each publication is refused at the call or gets one note, within the patience; higher ranks
     /// and, of one rank, earlier ones go first; the queue is bounded at every step.
@@ -279,6 +283,11 @@ fn tables(node: &Busy) -> usize {
     node.queued() + node.kept() + node.remembered() + waiting
 }
 
+fn within_bounds(node: &Busy) {
+    assert!(node.queued() <= 256 && node.kept() <= 1_024 && node.missing() <= 1_024);
+    assert!(node.remembered() <= 64 * 18 && node.unacknowledged() <= 4 * 1_024);
+}
+
 /// Twenty nodes take in 64 publications a round each; their owners offer 32 each, ten times as
 /// many, for a minute.
 #[test]
@@ -336,9 +345,7 @@ fn ten_times_the_load_leaves_memory_flat_counts_what_is_shed_and_passes_in_ten_r
         let largest = sim.nodes().map(|(_, node)| tables(&node.news)).max();
         sizes.push(largest.unwrap_or(0));
         for (_, node) in sim.nodes() {
-            let node = &node.news;
-            assert!(node.queued() <= 256 && node.kept() <= 1_024 && node.missing() <= 1_024);
-            assert!(node.remembered() <= 64 * 18 && node.unacknowledged() <= 4 * 1_024);
+            within_bounds(&node.news);
         }
     }
     // Flat: full after half a minute, and no fuller after a whole one.
