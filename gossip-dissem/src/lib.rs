@@ -9,6 +9,18 @@
 //!
 //! [`Hierarchical`] is a source of peers for them that favours near ones.
 //!
+//! What an application wants besides goes around any of the first three, each a layer that owns the
+//! one it filters ([`Spread`] and [`Carries`] are what they need of it):
+//!
+//! | Decorator | For |
+//! |---|---|
+//! | [`Fifo`] | the order of each origin |
+//! | [`Causal`] | causes before effects |
+//! | [`Validated`] | nothing is taken in or passed on before it was judged |
+//! | [`Signed`] | messages that prove who said them |
+//! | [`Fragmented`] | values above a datagram |
+//! | [`Paced`] | priorities and back-pressure at the publisher |
+//!
 //! Protocols are sans-IO layers: the same code runs in the simulators of `gossip-core` and on
 //! sockets. What holds under which faults is in the section *Guarantees* of the README.
 #![no_std]
@@ -16,20 +28,37 @@
 extern crate alloc;
 
 pub mod background;
+pub mod causal;
+pub mod fifo;
+pub mod fragment;
 pub mod hierarchy;
+mod judge;
 pub mod median;
+mod order;
+pub mod pace;
 pub mod plumtree;
 mod post;
 pub mod rumor;
 mod schedule;
 mod seen;
+pub mod signed;
+pub mod spread;
+pub mod validate;
 
 pub use background::Background;
+pub use causal::Causal;
+pub use fifo::Fifo;
+pub use fragment::Fragmented;
 pub use hierarchy::Hierarchical;
 pub use median::MedianCounter;
+pub use order::{Patience, Skipped};
+pub use pace::Paced;
 pub use plumtree::Plumtree;
 pub use post::{MessageId, Post};
 pub use rumor::RumorMongering;
+pub use signed::Signed;
+pub use spread::{Carried, Carries, Delivery, Publish, Spread, Told};
+pub use validate::Validated;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

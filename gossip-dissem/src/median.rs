@@ -42,6 +42,7 @@ pub use message::{Command, Event, Message, Stage};
 
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
+use crate::spread::spreads;
 
 /// Calls a node answers a round. One a round comes on average, and more than 16 with probability
 /// 4e-15; more are ignored and counted. Our choice.
@@ -234,6 +235,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 }
 
+spreads!();
+
 impl<I: PeerId, V: Wire> Protocol for State<I, V> {
     type Id = I;
     type Message = Message<I, V>;
@@ -282,12 +285,16 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        let Command::Publish(value) = command;
+        let (value, rounds) = match command {
+            Command::Publish(value) => (value, None),
+            Command::PublishFor { value, rounds } => (value, Some(rounds)),
+        };
+        let age = self.seen.first_age(rounds)?;
         if self.hot.len() >= self.config.hot {
             return Err(Refusal::Full { limit: self.config.hot });
         }
         let id = self.seen.name(cx);
-        self.spread(Post { id, hops: 0, age: 0, value }, Stage::Spreading(1), cx);
+        self.spread(Post { id, hops: 0, age, value }, Stage::Spreading(1), cx);
         Ok(Receipt::default())
     }
 }

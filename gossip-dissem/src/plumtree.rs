@@ -72,6 +72,7 @@ use store::Store;
 
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
+use crate::spread::spreads;
 
 /// What a node has sent since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,7 +158,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
         config.check()?;
         Ok(Self {
             links: Vec::new(),
-            store: Store::new(config.store),
+            store: Store::new(config.store, config.age),
             missing: Missing::new(config.missing),
             seen: Seen::new(config.limits()),
             published: 0,
@@ -337,7 +338,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
             let hops = hops.saturating_add(1);
             if self.seen.knows(me, &id) {
                 self.on_late_announcement(from, id, hops, cx);
-            } else {
+            } else if !self.seen.is_held_back(&id) {
                 shed |= !self.missing.note(id, (from, hops), due, cx.round());
             }
         }
@@ -352,6 +353,10 @@ impl<I: PeerId, V: Wire> State<I, V> {
     /// Asks for what has not come in time.
     fn ask_due(&mut self, cx: &mut impl Context<Self>) {
         while let Some((id, peer)) = self.missing.ask(cx.now(), self.config.timeout2) {
+            if self.seen.is_held_back(&id) {
+                self.missing.take(&id);
+                continue;
+            }
             self.decline(peer, &id, false);
             self.traffic.grafts += 1;
             cx.send(peer, Message::Graft(id));
@@ -380,6 +385,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 }
 
+spreads!();
+
 impl<I: PeerId, V: Wire> Protocol for State<I, V> {
     type Id = I;
     type Message = Message<I, V>;
@@ -398,7 +405,7 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         self.published = 0;
         self.links.iter_mut().for_each(|link| link.served = 0);
         let (age, round) = (self.config.age, cx.round());
-        while let Some(gone) = self.store.expire(age, round) {
+        while let Some(gone) = self.store.expire(round) {
             self.links.iter_mut().for_each(|link| link.settle(&gone));
         }
         for _ in 0..self.missing.expire(round, age) {
@@ -455,7 +462,11 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        let Command::Publish(value) = command;
+        let (value, rounds) = match command {
+            Command::Publish(value) => (value, None),
+            Command::PublishFor { value, rounds } => (value, Some(rounds)),
+        };
+        let age = self.seen.first_age(rounds)?;
         let limit = self.config.intake;
         if self.published >= limit {
             return Err(Refusal::Full { limit });
@@ -465,7 +476,7 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         let id = self.seen.name(cx);
         let tree = self.tree(&id);
         let attempted = self.links.iter().filter(|link| link.is_eager(tree)).count() as u32;
-        self.pass_on(Post { id, hops: 0, age: 0, value }, None, &VecDeque::new(), cx);
+        self.pass_on(Post { id, hops: 0, age, value }, None, &VecDeque::new(), cx);
         Ok(Receipt::attempted(attempted))
     }
 }

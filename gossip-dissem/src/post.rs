@@ -26,7 +26,8 @@ message! {
         pub id: MessageId<I>,
         /// Peers it has been passed on by, its origin included.
         pub hops: u16,
-        /// Rounds since it was published, as counted by those who held it.
+        /// Rounds of its life that are over, as counted by those who held it. What is to live
+        /// shorter than others begins older.
         pub age: u16,
         /// What it says.
         pub value: V,

@@ -54,6 +54,7 @@ pub use message::{Command, DIGEST, Ended, Event, Message};
 
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
+use crate::spread::spreads;
 
 /// Questions a node answers a round. One a round comes on average, and more than 16 with
 /// probability 4e-15; more are ignored and counted, so that forged ones cost little. Our choice.
@@ -289,14 +290,15 @@ impl<I: PeerId, V: Wire> State<I, V> {
     fn publish<D: Peers<Id = I>>(
         &mut self,
         below: &D,
-        value: V,
+        (value, rounds): (V, Option<u16>),
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
+        let age = self.seen.first_age(rounds)?;
         if !self.hot.takes_own() {
             return Err(Refusal::Full { limit: self.hot.own_limit() });
         }
         let id = self.seen.name(cx);
-        let rumor = Post { id, hops: 0, age: 0, value };
+        let rumor = Post { id, hops: 0, age, value };
         self.spread(rumor.clone(), None, cx);
         let mut mailed = 0;
         below.for_each(|peer, _| {
@@ -333,6 +335,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
         }
     }
 }
+
+spreads!(Event::Ended { .. });
 
 impl<I: PeerId, V: Wire> Protocol for State<I, V> {
     type Id = I;
@@ -412,7 +416,8 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
         match command {
-            Command::Publish(value) => self.publish(below, value, cx),
+            Command::Publish(value) => self.publish(below, (value, None), cx),
+            Command::PublishFor { value, rounds } => self.publish(below, (value, Some(rounds)), cx),
             Command::Reheat(rumor) => self.reheat(rumor, cx),
         }
     }

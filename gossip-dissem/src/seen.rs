@@ -10,7 +10,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use gossip_core::{Local, ParameterError, PeerId, Protocol};
+use gossip_core::{Local, ParameterError, PeerId, Protocol, Refusal};
 
 use crate::post::MessageId;
 
@@ -62,6 +62,8 @@ pub(crate) struct Seen<I: PeerId> {
     /// The identifiers heard last: the oldest is forgotten when one too many comes.
     known: BTreeSet<MessageId<I>>,
     order: VecDeque<MessageId<I>>,
+    /// What is here, but held back by a layer above, which bounds it.
+    held_back: BTreeSet<MessageId<I>>,
     /// New ones since the last round, in all and by peer: never more than `limits.intake` entries.
     taken: usize,
     by_peer: Vec<(I, usize)>,
@@ -77,6 +79,7 @@ impl<I: PeerId> Seen<I> {
             limits,
             known: BTreeSet::new(),
             order: VecDeque::new(),
+            held_back: BTreeSet::new(),
             taken: 0,
             by_peer: Vec::new(),
             boot: None,
@@ -97,6 +100,20 @@ impl<I: PeerId> Seen<I> {
     /// Whether `id` is known, at node `me`, as far as is remembered.
     pub(crate) fn knows(&self, me: I, id: &MessageId<I>) -> bool {
         self.is_own(me, id) && id.sequence < self.published || self.known.contains(id)
+    }
+
+    /// `id` is held back by a layer above, or no longer.
+    pub(crate) fn hold_back(&mut self, id: &MessageId<I>, on: bool) {
+        if on {
+            self.held_back.insert(*id);
+        } else {
+            self.held_back.remove(id);
+        }
+    }
+
+    /// Whether `id` is held back by a layer above.
+    pub(crate) fn is_held_back(&self, id: &MessageId<I>) -> bool {
+        self.held_back.contains(id)
     }
 
     /// Whether `id` bears the name of this life of node `me`.
@@ -171,8 +188,29 @@ impl<I: PeerId> Seen<I> {
         self.by_peer.clear();
     }
 
-    /// Names the next publication of this node.
+    /// The age at which a publication begins that is to live so many rounds: nothing lives longer
+    /// than to the age bound, and what is to live shorter begins that much older.
+    pub(crate) fn first_age(&self, rounds: Option<u16>) -> Result<u16, Refusal> {
+        let most = self.limits.age;
+        match rounds {
+            None => Ok(0),
+            Some(rounds) if (1..=most).contains(&rounds) => Ok(most - rounds),
+            Some(_) => Err(Refusal::Invalid("a publication lives 1 to `age` rounds")),
+        }
+    }
+
+    /// Names the next publication of this node, which takes place.
     pub(crate) fn name<P>(&mut self, cx: &mut impl Local<P>) -> MessageId<I>
+    where
+        P: Protocol<Id = I> + ?Sized,
+    {
+        let id = self.next(cx);
+        self.published += 1;
+        id
+    }
+
+    /// The name of the next publication of this node.
+    pub(crate) fn next<P>(&mut self, cx: &mut impl Local<P>) -> MessageId<I>
     where
         P: Protocol<Id = I> + ?Sized,
     {
@@ -184,8 +222,6 @@ impl<I: PeerId> Seen<I> {
         if self.boot != Some(boot) {
             (self.boot, self.published) = (Some(boot), 0);
         }
-        let id = MessageId { origin: cx.me(), boot, sequence: self.published };
-        self.published += 1;
-        id
+        MessageId { origin: cx.me(), boot, sequence: self.published }
     }
 }

@@ -44,12 +44,36 @@ message! {
     }
 }
 
+impl<I: PeerId, V: Wire> Message<I, V> {
+    /// The publication it carries, if it carries one.
+    pub(super) const fn post(&self) -> Option<&Post<I, V>> {
+        match self {
+            Self::Push(post, _) | Self::Answer(post, _) => Some(post),
+            Self::Call => None,
+        }
+    }
+
+    pub(super) const fn post_mut(&mut self) -> Option<&mut Post<I, V>> {
+        match self {
+            Self::Push(post, _) | Self::Answer(post, _) => Some(post),
+            Self::Call => None,
+        }
+    }
+}
+
 message! {
     /// What the owner may ask.
     #[derive(PartialEq)]
     pub enum Command<V: Wire> {
         /// Spread this, from the next round on.
         Publish(V),
+        /// The same, for so many rounds at most: who gets it later refuses it.
+        PublishFor {
+            /// What.
+            value: V,
+            /// Its life, at most `age`: all nodes must have the same.
+            rounds: u16,
+        },
     }
 }
 

@@ -46,12 +46,36 @@ message! {
     }
 }
 
+impl<I: PeerId, V: Wire> Message<I, V> {
+    /// The publication it carries, if it carries one.
+    pub(super) const fn post(&self) -> Option<&Post<I, V>> {
+        match self {
+            Self::Gossip(post) => Some(post),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn post_mut(&mut self) -> Option<&mut Post<I, V>> {
+        match self {
+            Self::Gossip(post) => Some(post),
+            _ => None,
+        }
+    }
+}
+
 message! {
     /// What the owner may ask.
     #[derive(PartialEq)]
     pub enum Command<V: Wire> {
         /// Spread this, at once.
         Publish(V),
+        /// The same, for so many rounds at most: who gets it later refuses it.
+        PublishFor {
+            /// What.
+            value: V,
+            /// Its life, at most `age`: all nodes must have the same.
+            rounds: u16,
+        },
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Not a protocol: a table of the one in `plumtree.rs`.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use gossip_core::{PeerId, Round, Wire};
 
@@ -16,6 +16,8 @@ struct Kept<I: PeerId, V: Wire> {
     source: Option<I>,
     /// When it came.
     round: Round,
+    /// Its place in the order in which they came.
+    number: u64,
 }
 
 impl<I: PeerId, V: Wire> Kept<I, V> {
@@ -23,19 +25,37 @@ impl<I: PeerId, V: Wire> Kept<I, V> {
         let here = u16::try_from(round.wrapping_sub(self.round)).unwrap_or(u16::MAX);
         self.post.age.saturating_add(here)
     }
+
+    /// The first round in which it is older than `age`.
+    fn ends(&self, age: u16) -> u64 {
+        u64::from(self.round) + u64::from(age.saturating_sub(self.post.age)) + 1
+    }
 }
 
-/// The last publications, oldest first.
+/// The last publications.
 #[derive(Clone, Debug)]
 pub(super) struct Store<I: PeerId, V: Wire> {
     kept: BTreeMap<MessageId<I>, Kept<I, V>>,
-    order: VecDeque<MessageId<I>>,
+    /// In the order in which they came.
+    order: BTreeMap<u64, MessageId<I>>,
+    /// By the round in which each is too old.
+    ends: BTreeSet<(u64, MessageId<I>)>,
+    came: u64,
     limit: usize,
+    age: u16,
 }
 
 impl<I: PeerId, V: Wire> Store<I, V> {
-    pub(super) const fn new(limit: usize) -> Self {
-        Self { kept: BTreeMap::new(), order: VecDeque::new(), limit }
+    /// Of at most `limit` publications, up to this age.
+    pub(super) const fn new(limit: usize, age: u16) -> Self {
+        Self {
+            kept: BTreeMap::new(),
+            order: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            came: 0,
+            limit,
+            age,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,11 +70,23 @@ impl<I: PeerId, V: Wire> Store<I, V> {
         round: Round,
     ) -> Option<MessageId<I>> {
         let full = self.order.len() >= self.limit;
-        let oldest = full.then(|| self.order.pop_front()).flatten();
-        oldest.inspect(|oldest| drop(self.kept.remove(oldest)));
-        self.order.push_back(post.id);
-        self.kept.insert(post.id, Kept { post, source, round });
+        let oldest = full.then(|| self.order.first_key_value()).flatten();
+        let oldest = oldest.map(|oldest| *oldest.1);
+        oldest.inspect(|oldest| self.drop(oldest));
+        let id = post.id;
+        let kept = Kept { post, source, round, number: self.came };
+        self.came += 1;
+        self.order.insert(kept.number, id);
+        self.ends.insert((kept.ends(self.age), id));
+        self.kept.insert(id, kept);
         oldest
+    }
+
+    fn drop(&mut self, id: &MessageId<I>) {
+        if let Some(kept) = self.kept.remove(id) {
+            self.order.remove(&kept.number);
+            self.ends.remove(&(kept.ends(self.age), *id));
+        }
     }
 
     /// It, as it is passed on in `round`.
@@ -84,17 +116,13 @@ impl<I: PeerId, V: Wire> Store<I, V> {
     pub(super) fn young(&self, age: u16, round: Round) -> impl Iterator<Item = MessageId<I>> {
         let young =
             move |id: &&MessageId<I>| self.kept.get(*id).is_some_and(|kept| kept.age(round) <= age);
-        self.order.iter().filter(young).copied()
+        self.order.values().filter(young).copied()
     }
 
-    /// Drops the oldest one if it is older than `age`; returns its name.
-    pub(super) fn expire(&mut self, age: u16, round: Round) -> Option<MessageId<I>> {
-        let oldest = *self.order.front()?;
-        if self.kept.get(&oldest).is_some_and(|kept| kept.age(round) <= age) {
-            return None;
-        }
-        self.order.pop_front();
-        self.kept.remove(&oldest);
-        Some(oldest)
+    /// Drops one that is too old, if there is one; returns its name.
+    pub(super) fn expire(&mut self, round: Round) -> Option<MessageId<I>> {
+        let &(_, id) = self.ends.first().filter(|first| first.0 <= u64::from(round))?;
+        self.drop(&id);
+        Some(id)
     }
 }

@@ -29,12 +29,36 @@ message! {
     }
 }
 
+impl<I: PeerId, V: Wire> Message<I, V> {
+    /// The publication it carries, if it carries one.
+    pub(super) const fn post(&self) -> Option<&Post<I, V>> {
+        match self {
+            Self::Push(post) | Self::Answer(post) | Self::Spare(post) => Some(post),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn post_mut(&mut self) -> Option<&mut Post<I, V>> {
+        match self {
+            Self::Push(post) | Self::Answer(post) | Self::Spare(post) => Some(post),
+            _ => None,
+        }
+    }
+}
+
 message! {
     /// What the owner may ask.
     #[derive(PartialEq)]
     pub enum Command<I: PeerId, V: Wire> {
         /// Spread this, from the next round on.
         Publish(V),
+        /// The same, for so many rounds at most: who gets it later refuses it.
+        PublishFor {
+            /// What.
+            value: V,
+            /// Its life, at most `age`: all nodes must have the same.
+            rounds: u16,
+        },
         /// Spread this again, as if it had been published now: an old rumor that somebody was found
         /// to miss. It is not delivered here. What anti-entropy behind the rumors does when it
         /// finds a difference (the paper's section 1.5); mailing it instead would cost n copies for

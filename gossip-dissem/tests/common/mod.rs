@@ -2,7 +2,10 @@
 //! epidemic as arrays, written from the papers file and not from the crate.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod hands;
+pub(crate) mod invariants;
 pub(crate) mod naive;
+pub(crate) mod seat;
 
 use core::cell::RefCell;
 
