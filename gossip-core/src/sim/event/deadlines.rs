@@ -40,13 +40,12 @@ impl Deadlines {
         Some(self.first.wrapping_add(self.queue.len() as u32 - 1))
     }
 
-    /// Says whether the deadline is wanted, if it has not passed.
+    /// Says whether the deadline is wanted. Returns whether it is still there: one that was not
+    /// wanted may have been passed over before its time.
     #[inline]
-    pub(super) fn want(&mut self, ticket: Ticket, wanted: bool) {
+    pub(super) fn want(&mut self, ticket: Ticket, wanted: bool) -> bool {
         let at = ticket.wrapping_sub(self.first);
-        if let Some(deadline) = self.queue.get_mut(at as usize) {
-            deadline.wanted = wanted;
-        }
+        self.queue.get_mut(at as usize).map(|deadline| deadline.wanted = wanted).is_some()
     }
 
     /// When the next is due that is wanted.
@@ -84,19 +83,18 @@ mod tests {
         let at = Time::from_micros;
         let tickets = [3, 5, 5, 8].map(|time| deadlines.push(at(time), time as u32, 0).unwrap());
         assert_eq!(deadlines.push(at(7), 7, 0), None, "a later one is there");
-        deadlines.want(tickets[0], false);
-        deadlines.want(tickets[2], false);
+        assert!(deadlines.want(tickets[0], false) && deadlines.want(tickets[2], false));
         assert_eq!(deadlines.next(), at(5));
-        deadlines.want(tickets[2], true);
-        deadlines.want(tickets[1], false);
+        assert!(!deadlines.want(tickets[0], true), "passed over");
+        assert!(deadlines.want(tickets[2], true) && deadlines.want(tickets[1], false));
         assert_eq!(deadlines.next(), at(5));
         assert_eq!(deadlines.pop().map(|deadline| deadline.node), Some(5));
-        deadlines.want(tickets[0], false);
+        assert!(!deadlines.want(tickets[0], false));
         assert_eq!(deadlines.next(), at(8), "a ticket that has passed touches no other");
         assert!(deadlines.pop().is_some() && deadlines.pop().is_none());
         assert_eq!(deadlines.next(), Time::NEVER);
         let ticket = deadlines.push(at(9), 9, 0).unwrap();
-        deadlines.want(ticket, false);
+        assert!(deadlines.want(ticket, false));
         assert_eq!(deadlines.next(), Time::NEVER);
     }
 }

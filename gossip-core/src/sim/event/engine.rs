@@ -225,12 +225,17 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
                 slot.deadline = Planned::Agenda;
             }
             Planned::Unwanted(ticket) if wake != Time::NEVER => {
-                self.deadlines.want(ticket, true);
-                slot.deadline = Planned::Deadline(ticket);
+                if self.deadlines.want(ticket, true) {
+                    slot.deadline = Planned::Deadline(ticket);
+                } else {
+                    slot.wake = Time::NEVER;
+                    slot.deadline = Planned::Agenda;
+                }
             }
             Planned::Deadline(ticket) if wake == Time::NEVER => {
-                self.deadlines.want(ticket, false);
-                slot.deadline = Planned::Unwanted(ticket);
+                if self.deadlines.want(ticket, false) {
+                    slot.deadline = Planned::Unwanted(ticket);
+                }
             }
             _ => {}
         }
