@@ -7,10 +7,11 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::hands::Held;
+use common::invariants::Complete;
 use common::seat::{NODES, Seat, seats, told, trial};
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Copies, Latency, Link, Network, Trip};
-use gossip_core::testkit::{Bounds, DeliveredOnce, NoPhantoms, Trial};
+use gossip_core::testkit::{Bounds, DeliveredOnce, Kinds, NoPhantoms, Trial};
 use gossip_core::{Blob, Protocol, Random, Refusal, Time, Wire};
 use gossip_dissem::fragment::{self, Fragment, Lost};
 use gossip_dissem::pace::{self, Command, Note, Why};
@@ -59,6 +60,18 @@ fn messages_are_whole_and_come_once_under_all_faults() {
             Box::new(Bounds::new("queued", 256, |node: &Seat<Large>| node.news.queued())),
         ]
     });
+}
+
+#[test]
+fn messages_reach_everybody_after_faults() {
+    let kinds = Kinds::NETWORK | Kinds::PAUSES;
+    // Some 160 pieces, which a node that was cut off sheds, and asks for less and less often.
+    let rest = Duration::from_secs(40);
+    large_trial(32)
+        .schedule(20, Duration::from_secs(20), rest)
+        .healing()
+        .faults(kinds)
+        .check(|| vec![Box::new(Complete::new(told::<Large>))]);
 }
 
 #[test]
