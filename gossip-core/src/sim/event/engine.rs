@@ -233,9 +233,8 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
                 }
             }
             Planned::Deadline(ticket) if wake == Time::NEVER => {
-                if self.deadlines.want(ticket, false) {
-                    slot.deadline = Planned::Unwanted(ticket);
-                }
+                self.deadlines.want(ticket, false);
+                slot.deadline = Planned::Unwanted(ticket);
             }
             _ => {}
         }
