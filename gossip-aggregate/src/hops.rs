@@ -27,7 +27,7 @@
 //! deviation is larger. Lost messages lower the estimate: lost answers in proportion, lost gossip
 //! as if g were less. One liar who answers with many hops can raise it as far as [`WEIGHT`] allows.
 //!
-//! # Deviations from the papers
+//! # Deviations from the paper
 //!
 //! - Nodes send at least once, whatever copies they hear.
 //! - A node answers once it is no longer active, with the least hops heard until then.

@@ -24,7 +24,7 @@
 //!
 //! Whatever a node says that is sound is believed by all, until the epoch ends.
 //!
-//! # Deviations from the papers
+//! # Deviations from the paper
 //!
 //! - Prints are 64-bit digests, not made against adversaries: two values with the same print are
 //!   taken for one by nodes to whom neither is news.

@@ -1,6 +1,6 @@
 //! Causal order: nothing is delivered before what its publisher had been told of.
 //!
-//! Not a protocol of a paper: a decorator around any layer that [spreads](crate::Spread) values.
+//! Not a protocol: a decorator around any layer that [spreads](crate::Spread) values.
 //! Each publication names what its publisher was told of since its last one, less what that itself
 //! followed (the direct predecessors of Peterson, Buchholz, Schlichting, *Preserving and using
 //! context information in interprocess communication*, TOCS 1989, of which this is the idea and not

@@ -1,6 +1,6 @@
 //! FIFO order: what one origin publishes is delivered in the order in which it was published.
 //!
-//! Not a protocol of a paper: a decorator around any layer that [spreads](crate::Spread) values. It
+//! Not a protocol: a decorator around any layer that [spreads](crate::Spread) values. It
 //! needs no room on the wire, since publications of one life are numbered from 0.
 //!
 //! ```text

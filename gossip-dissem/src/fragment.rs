@@ -1,7 +1,7 @@
 //! Values above a datagram: cut into pieces that travel as publications of their own, and put
 //! together again.
 //!
-//! Not a protocol of a paper: a decorator around any layer that [spreads](crate::Spread) values.
+//! Not a protocol: a decorator around any layer that [spreads](crate::Spread) values.
 //! The pieces of a message are published one after the other, so that the name of any and its place
 //! tell the name of the first, which is the message's. What checks or orders pieces goes inside:
 //! `Fragmented<Fifo<..>, N>` delivers messages in order, `Fragmented<Signed<..>, N>` proves them.

@@ -1,7 +1,7 @@
 //! Priorities and back-pressure at the publisher: what the layer below does not take at once waits,
 //! what matters most goes first, and what is given up is told.
 //!
-//! Not a protocol of a paper: a decorator around any layer that [spreads](crate::Spread) values; it
+//! Not a protocol: a decorator around any layer that [spreads](crate::Spread) values; it
 //! goes outermost. At the receivers' end [`Admit`](crate::validate::Admit) sheds by rank.
 //!
 //! ```text

@@ -1,7 +1,7 @@
 //! Messages that prove themselves: a signature travels with each, and every node checks it before
 //! it takes the message in, delivers it or passes it on.
 //!
-//! Not a protocol of a paper: a decorator around any layer whose messages [carry](crate::Carries)
+//! Not a protocol: a decorator around any layer whose messages [carry](crate::Carries)
 //! publications. What is signed is the name of the publication and its value, so that neither can
 //! be changed. Signatures go through [`auth`](gossip_core::auth): Ed25519 with the feature `secure`
 //! of `gossip-core`, or with the feature `hash` of this crate the keyed hash `Group`, which

@@ -1,6 +1,6 @@
 //! Validation before forwarding: nothing is taken in, delivered or passed on before it was judged.
 //!
-//! Not a protocol of a paper: a decorator around any layer whose messages [carry](crate::Carries)
+//! Not a protocol: a decorator around any layer whose messages [carry](crate::Carries)
 //! publications. A [`Judge`] says at once what is to become of each; or that the owner is to be
 //! asked, who may answer later, as gossipsub's validators may.
 //!
