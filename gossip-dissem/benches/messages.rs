@@ -6,7 +6,7 @@
 //!
 //! Bias: tables are warm, and identifiers come in their order.
 
-#[path = "../tests/common/hands.rs"]
+#[path = "../tests/it/common/hands.rs"]
 #[allow(dead_code, reason = "each uses its part")]
 mod hands;
 

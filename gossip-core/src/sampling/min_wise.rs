@@ -15,7 +15,7 @@
 //!
 //! # Deviations from the paper
 //!
-//! - h is a 64-bit mixer keyed by the seed, not a min-wise independent family; `tests/brahms.rs`
+//! - h is a 64-bit mixer keyed by the seed, not a min-wise independent family; `tests/it/brahms.rs`
 //!   checks that its samples are uniform.
 //! - One sampler is probed a round, up to three times, where the paper pings each periodically: a
 //!   single lost message would trade a live node's sample for a new one.

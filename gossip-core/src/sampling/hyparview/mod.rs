@@ -20,7 +20,7 @@
 //! A broadcast that floods the links reaches all who live as long as links are repaired: after 90 %
 //! of 10^4 nodes have crashed, with views of 5 and 30. That takes a driver that tells *every* node
 //! of its dead neighbours, as TCP does; where only those who send notice, the same overlay delivers
-//! far less (`tests/hyparview.rs` shows both).
+//! far less (`tests/it/hyparview.rs` shows both).
 //!
 //! Links are the same from either end, except for as long as news of them is on its way. Every
 //! round each end tells the other that it has the link; who has no such link says so, and a link

@@ -3,11 +3,9 @@
 //! (Kermarrec, Massoulie, Ganesh 2003), and the median counter (Karp et al. 2000). Numbers: papers
 //! file, sections 1 to 3. n = 1000 unless said otherwise, synchronous cycles, uniform partners.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{Everyone, Limited, Mean, News, Outcome, epidemic, epidemic_in, mean, trials};
+use crate::common::{Everyone, Limited, Mean, News, Outcome, epidemic, epidemic_in, mean, trials};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Network, Perfect};
 use gossip_dissem::median::{self, MedianCounter};

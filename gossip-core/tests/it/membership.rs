@@ -15,11 +15,8 @@ use gossip_core::testkit::{Bounds, Finally, Invariants, Kinds, SoundViews, Trial
 use gossip_core::wire::Bounded;
 use gossip_core::{Peers, Wire};
 
-#[path = "membership/lessons.rs"]
 mod lessons;
-#[path = "membership/names.rs"]
 mod names;
-#[path = "membership/users.rs"]
 mod users;
 
 type Events = Simulation<Swim<u32>>;

@@ -2,9 +2,7 @@
 //! Babaoglu, ACM TOCS 23(3), 2005, section 3. All nodes must agree with the inputs' own value
 //! after 60 cycles over uniform peers: .3033^30 of the deviation is left, 3e-16.
 
-mod common;
-
-use common::Uniform;
+use crate::common::Uniform;
 use gossip_aggregate::push_pull::{Config, Function, PushPull};
 use gossip_aggregate::{Extreme, Leaders, Mean, PowerMean, Total, Variance, Within};
 use gossip_core::Finite;

@@ -1,14 +1,12 @@
 //! FIFO and causal order: what is never broken, whatever is lost, late or forgotten; what is told
 //! of gaps; and how long a publication lives.
 
-mod common;
-
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use common::hands::Held;
-use common::invariants::{Complete, InCausalOrder, InOrder};
-use common::seat::{NODES, Seat, publishing, seats, told};
+use crate::common::hands::Held;
+use crate::common::invariants::{Complete, InCausalOrder, InOrder};
+use crate::common::seat::{NODES, Seat, publishing, seats, told};
 use gossip_core::sampling::Fixed;
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Latency, Network};

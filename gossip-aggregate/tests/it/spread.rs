@@ -1,10 +1,8 @@
 //! Spreading of values with a merge of their own: by push-pull, whatever is lost or comes twice.
 
-mod common;
-
 use std::time::Duration;
 
-use common::Uniform;
+use crate::common::Uniform;
 use gossip_aggregate::epoch::Config;
 use gossip_aggregate::extrema::Draws;
 use gossip_aggregate::hyperloglog::Census;

@@ -2,11 +2,9 @@
 //! (HopsSampling, Interval Density); Massoulie, Le Merrer, Kermarrec, Ganesh, PODC 2006 (Random
 //! Tour, Sample & Collide).
 
-mod common;
-
 use std::time::Duration;
 
-use common::Uniform;
+use crate::common::Uniform;
 use gossip_aggregate::collide::{self, Collide, Run};
 use gossip_aggregate::density::{self, Density};
 use gossip_aggregate::hops::{self, Ask, Hops};

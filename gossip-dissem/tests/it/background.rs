@@ -1,10 +1,8 @@
 //! Background dissemination: its budget, its order, its ages, and that the newest wins.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::Everyone;
+use crate::common::Everyone;
 use gossip_core::sampling::Fixed;
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::Network;

@@ -1,11 +1,9 @@
 //! What must hold whatever the network and the peers do: each rumor once, none invented, tables
 //! bounded, honest rumors heard through a flood.
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{Everyone, News, Told, news};
+use crate::common::{Everyone, News, Told, news};
 use gossip_core::context::Tap;
 use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::cycle::{Order, Simulation};

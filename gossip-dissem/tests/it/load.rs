@@ -1,14 +1,12 @@
 //! What is too large, too much or too slow: pieces, pace, a peer of one byte a second, ten times
 //! what is carried.
 
-mod common;
-
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::hands::Held;
-use common::invariants::Complete;
-use common::seat::{NODES, Seat, seats, told, trial};
+use crate::common::hands::Held;
+use crate::common::invariants::Complete;
+use crate::common::seat::{NODES, Seat, seats, told, trial};
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Copies, Latency, Link, Network, Trip};
 use gossip_core::testkit::{Bounds, DeliveredOnce, Kinds, NoPhantoms, Trial};

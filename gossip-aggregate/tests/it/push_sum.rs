@@ -5,9 +5,7 @@
 //! an independent simulation of the paper's protocol (whose nodes may choose themselves: at these
 //! sizes that makes no difference), with the standard deviation of a run beside them.
 
-mod common;
-
-use common::Uniform;
+use crate::common::Uniform;
 use gossip_aggregate::push_sum::{Config, Linear, Message, Share, State};
 use gossip_aggregate::{Leaders, Mean, PowerMean, PushSum, Total, epoch, push_pull::Function};
 use gossip_core::random::Key;

@@ -1,14 +1,12 @@
 //! Validation and signatures: nothing that is not accepted gets anywhere, and what is good does,
 //! however late the verdict and whatever is forged in its name.
 
-mod common;
-
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use common::hands::Held;
-use common::invariants::Complete;
-use common::seat::{Seat, publishing, seats, told};
+use crate::common::hands::Held;
+use crate::common::invariants::Complete;
+use crate::common::seat::{Seat, publishing, seats, told};
 use gossip_core::auth::{Authority, Keyed};
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Latency, Network};

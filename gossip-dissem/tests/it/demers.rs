@@ -3,9 +3,7 @@
 //! uniform partners, one rumor at node 0; published values with the tolerance of the papers file
 //! (section 1.3), to which four standard errors of the mean are added.
 
-mod common;
-
-use common::{Mean, Outcome, epidemic, epidemic_until_all, mean, naive, trials};
+use crate::common::{Mean, Outcome, epidemic, epidemic_until_all, mean, naive, trials};
 use gossip_core::sim::cycle::Order;
 use gossip_dissem::rumor::{Config, Interest};
 use naive::Ways;

@@ -6,11 +6,9 @@
 //! of .002 for uniform inputs and .009 for a peak, so that means over 20 runs err by .0005 and
 //! .002.
 
-mod common;
-
 use std::f64::consts::E;
 
-use common::Uniform;
+use crate::common::Uniform;
 use gossip_aggregate::push_pull::{Config, loss_sd};
 use gossip_aggregate::{Average, Count, Leaders, Mean};
 use gossip_core::random::Key;

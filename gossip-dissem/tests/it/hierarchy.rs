@@ -2,11 +2,9 @@
 //! scalable multicast*, SRDS 2002, on the simulated numbers of the papers file, section 7: K = 4,
 //! push once a round until all know.
 
-mod common;
-
 use core::cell::Cell;
 
-use common::News;
+use crate::common::News;
 use gossip_core::random::Random;
 use gossip_core::sampling::Fixed;
 use gossip_core::sampling::Weighted;

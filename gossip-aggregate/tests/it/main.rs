@@ -1,0 +1,14 @@
+//! Aggregation against its papers and its promises, one binary: what tests have in common is
+//! compiled once.
+
+mod common;
+mod flows;
+mod mass;
+mod means;
+mod parallel;
+mod push_pull;
+mod push_sum;
+mod size;
+mod spread;
+mod trials;
+mod values;

@@ -1,0 +1,14 @@
+//! Dissemination against its papers and its promises, one binary: what tests have in common is
+//! compiled once.
+
+mod background;
+mod checks;
+mod common;
+mod demers;
+mod hierarchy;
+mod load;
+mod ordering;
+mod plumtree;
+mod protocol;
+mod safety;
+mod variants;
