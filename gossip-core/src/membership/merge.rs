@@ -101,9 +101,10 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         }
     }
 
-    /// Tells `to` what contradicts its message, if anything does.
-    pub(super) fn object(&mut self, to: I, cx: &mut impl Context<Self>) {
+    /// Tells `to` what contradicts its message, if anything does, of `most` at most.
+    pub(super) fn object(&mut self, to: I, most: usize, cx: &mut impl Context<Self>) {
         let mut stale = core::mem::take(&mut self.stale);
+        stale.truncate(most);
         if !stale.is_empty() {
             let mut news = Bounded::new();
             news.fill(stale.iter().filter_map(|&peer| self.record(peer, cx.me())));

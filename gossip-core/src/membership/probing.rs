@@ -137,6 +137,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         self.hear(from, news, Source::Unasked, cx);
         let mut first = core::mem::take(&mut self.stale);
         first.retain(|peer| *peer != from);
+        first.truncate(STALE);
         self.recall_claimed(&first, cx);
         let stranger = !self.is_member(from) && !first.contains(&cx.me());
         let mut told: ArrayVec<I, { STALE + 2 }> = stranger.then(|| cx.me()).into_iter().collect();
@@ -172,7 +173,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             return self.on_ping(from, number, news, cx);
         }
         self.hear(from, news, Source::Unasked, cx);
-        self.object(from, cx);
+        self.object(from, STALE, cx);
         let Some(slot) = self.members.find(target) else {
             return cx.send(from, Message::Nack(number));
         };
@@ -210,7 +211,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         } else {
             return cx.count("answer to no question");
         }
-        self.object(from, cx);
+        self.object(from, STALE, cx);
     }
 
     /// A helper that was asked has heard nothing yet.

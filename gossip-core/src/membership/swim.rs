@@ -92,6 +92,9 @@ pub(super) const SILENCE: u8 = 4;
 /// Errors of a message that are answered with what contradicts them. Our choice.
 pub(super) const STALE: usize = 2;
 
+/// The same for a page of a full state: after a partition, all of it may be wrong. Our choice.
+pub(super) const STALE_PAGE: usize = 8;
+
 /// Updates in a message.
 pub(super) type News<I, T, const U: usize> = Bounded<Update<I, T>, U>;
 
@@ -153,7 +156,7 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     /// The members presumed dead that were pinged last, and the numbers.
     pub(super) recalled: ArrayVec<(I, u32), RECALLED>,
     /// Whom the message being read was wrong about, this node itself included.
-    pub(super) stale: ArrayVec<I, STALE>,
+    pub(super) stale: ArrayVec<I, STALE_PAGE>,
     pub(super) twins: Twins,
     /// Who has acknowledged this node's good-bye.
     pub(super) acknowledged: Vec<I>,
@@ -385,7 +388,7 @@ where
             Message::Nack(number) => self.on_nack(from, number, cx),
             Message::News(news) => {
                 self.hear(from, news, Source::Unasked, cx);
-                self.object(from, cx);
+                self.object(from, STALE, cx);
             }
             Message::Sync(request) => self.on_sync(from, request, cx),
             Message::State(number, page, news) => self.on_state(from, (number, page), news, cx),

@@ -12,7 +12,7 @@ use super::members::print;
 use super::merge::Source;
 use super::message::{Claim, Message, Page, Request, Update};
 use super::state::State;
-use super::swim::{CONTACTS, News, Swim};
+use super::swim::{CONTACTS, News, STALE_PAGE, Swim};
 use crate::id::PeerId;
 use crate::peers::Profile;
 use crate::protocol::Context;
@@ -25,7 +25,7 @@ use crate::wire::Bounded;
 const PAGES: usize = 16;
 
 /// Pings to the dead that may be answered at a time. Our choice.
-pub(super) const RECALLED: usize = 16;
+pub(super) const RECALLED: usize = 32;
 
 /// Rounds in which an answer must come. Our choice.
 const PATIENCE: Round = 2;
@@ -213,7 +213,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let asked = self.sync.filter(|sync| (sync.with, sync.number) == (from, number));
         let Some(mut sync) = asked else { return cx.count("answer to no question") };
         self.hear(from, news, Source::FullState, cx);
-        self.object(from, cx);
+        self.object(from, STALE_PAGE, cx);
         match page {
             Page::Inner => {}
             Page::Until(after) if Some(after) > sync.after && sync.left > 0 => {
