@@ -26,7 +26,9 @@ use gossip_core::{
 };
 
 use crate::post::MessageId;
-use crate::spread::{Delivery, Publish, Spread, Told, decorates, hands_on, spreads_on};
+use crate::spread::{
+    Delivery, Publish, Spread, Told, at_least_one, decorates, hands_on, spreads_on,
+};
 
 /// Bounds on what is cut and put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +52,11 @@ impl Default for Config {
 
 impl Config {
     fn check(&self) -> Result<(), ParameterError> {
-        let counts = [
+        at_least_one(&[
             ("queue", self.queue, "pieces"),
             ("held", self.held, "pieces"),
             ("patience", usize::from(self.patience), "rounds"),
-        ];
-        for (parameter, count, unit) in counts {
-            ParameterError::new(parameter, count as f64, unit, "at least 1").unless(count >= 1)?;
-        }
-        Ok(())
+        ])
     }
 }
 

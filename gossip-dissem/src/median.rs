@@ -38,8 +38,9 @@ use gossip_core::{
 };
 
 pub use config::Config;
-pub use message::{Command, Event, Message, Stage};
+pub use message::{Message, Stage};
 
+pub use crate::post::{Command, Event};
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
 use crate::spread::spreads;

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use gossip_core::{ParameterError, PeerId, Round};
 
 use crate::post::MessageId;
-use crate::spread::Delivery;
+use crate::spread::{Delivery, at_least_one};
 
 /// How much is held back, and for how long.
 ///
@@ -47,13 +47,11 @@ impl Default for Patience {
 
 impl Patience {
     pub(crate) fn check(&self) -> Result<(), ParameterError> {
-        ParameterError::new("rounds", f64::from(self.rounds), "rounds", "at least 1")
-            .unless(self.rounds >= 1)?;
-        let counts = [("held", self.held, "publications"), ("origins", self.origins, "origins")];
-        for (parameter, count, unit) in counts {
-            ParameterError::new(parameter, count as f64, unit, "at least 1").unless(count >= 1)?;
-        }
-        Ok(())
+        at_least_one(&[
+            ("rounds", usize::from(self.rounds), "rounds"),
+            ("held", self.held, "publications"),
+            ("origins", self.origins, "origins"),
+        ])
     }
 }
 

@@ -29,7 +29,7 @@ use gossip_core::{
 };
 
 use crate::post::MessageId;
-use crate::spread::{Spread, Told, decorates, hands_on};
+use crate::spread::{Spread, Told, at_least_one, decorates, hands_on};
 
 /// Bounds on what waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +52,11 @@ impl Default for Config {
 
 impl Config {
     fn check(&self) -> Result<(), ParameterError> {
-        let counts = [
+        at_least_one(&[
             ("queue", self.queue, "publications"),
             ("rate", self.rate, "publications a round"),
             ("patience", usize::from(self.patience), "rounds"),
-        ];
-        for (parameter, count, unit) in counts {
-            ParameterError::new(parameter, count as f64, unit, "at least 1").unless(count >= 1)?;
-        }
-        Ok(())
+        ])
     }
 }
 

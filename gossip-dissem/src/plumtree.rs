@@ -66,10 +66,11 @@ use gossip_core::{
 
 pub use config::{Config, LINKS_MAX, Trees};
 use link::{Link, Note, Tree};
-pub use message::{ANNOUNCED, Announcement, Command, Event, Message};
+pub use message::{ANNOUNCED, Announcement, Message};
 use missing::Missing;
 use store::Store;
 
+pub use crate::post::{Command, Event};
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
 use crate::spread::spreads;

@@ -33,3 +33,34 @@ message! {
         pub value: V,
     }
 }
+
+message! {
+    /// What may be asked of a layer that spreads publications. Plumtree sends at once, the median
+    /// counter from the next round on.
+    #[derive(PartialEq)]
+    pub enum Command<V: Wire> {
+        /// Spread this.
+        Publish(V),
+        /// The same, for so many rounds at most: who gets it later refuses it.
+        PublishFor {
+            /// What.
+            value: V,
+            /// Its life, at most `age`: all nodes must have the same.
+            rounds: u16,
+        },
+    }
+}
+
+/// What the owner of such a layer hears.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<I: PeerId, V: Wire> {
+    /// A publication, once. A node is told of its own, too, when it publishes: with 0 hops.
+    Delivered {
+        /// Its name.
+        id: MessageId<I>,
+        /// What it says.
+        value: V,
+        /// How many times it was passed on to get here; 0 at the origin.
+        hops: u16,
+    },
+}

@@ -4,7 +4,7 @@
 //! hears its events first, and spreads values itself: so decorators go around decorators. Each
 //! takes the command [`Publish`], and tells its owner [`Told`].
 
-use gossip_core::{Local, PeerId, Protocol, Wire, message};
+use gossip_core::{Local, ParameterError, PeerId, Protocol, Wire, message};
 
 use crate::post::MessageId;
 
@@ -125,6 +125,15 @@ pub trait Carries: Spread {
     /// The publication `id` is here, and held back (`on`), or no longer: as long as it is, it need
     /// not be asked for.
     fn hold_back(&mut self, id: &MessageId<Self::Id>, on: bool);
+}
+
+/// Refuses counts of a decorator's parameters, each with its name and unit, that are 0.
+pub(crate) fn at_least_one(
+    counts: &[(&'static str, usize, &'static str)],
+) -> Result<(), ParameterError> {
+    counts.iter().try_for_each(|&(parameter, count, unit)| {
+        ParameterError::new(parameter, count as f64, unit, "at least 1").unless(count >= 1)
+    })
 }
 
 /// Implements [`Spread`] and [`Carries`] for the `State` of a protocol whose messages carry a

@@ -35,7 +35,8 @@ pub use crate::judge::Distinct;
 pub use crate::judge::{Admit, Ask, Judge, RANK_MAX, Rank, Verdict, Within};
 use crate::post::MessageId;
 use crate::spread::{
-    Carried, Carries, Delivery, Publish, Spread, Told, decorates, hands_on, spreads_on,
+    Carried, Carries, Delivery, Publish, Spread, Told, at_least_one, decorates, hands_on,
+    spreads_on,
 };
 
 /// Copies of one publication that are kept while it waits. Our choice.
@@ -62,15 +63,11 @@ impl Default for Config {
 
 impl Config {
     fn check(&self) -> Result<(), ParameterError> {
-        let counts = [
+        at_least_one(&[
             ("pending", self.pending, "publications"),
             ("patience", usize::from(self.patience), "rounds"),
             ("memory", self.memory, "verdicts"),
-        ];
-        for (parameter, count, unit) in counts {
-            ParameterError::new(parameter, count as f64, unit, "at least 1").unless(count >= 1)?;
-        }
-        Ok(())
+        ])
     }
 }
 

@@ -1,10 +1,10 @@
-//! What median-counter rumors say on the wire and to their owner, and what they may be asked.
+//! What median-counter rumors say on the wire.
 //!
 //! Not a protocol: the messages of the one in `median.rs`.
 
 use gossip_core::{PeerId, Wire, message};
 
-use crate::post::{MessageId, Post};
+use crate::post::Post;
 
 message! {
     /// How far a rumor has come at a node that spreads it. The later stage is the greater one.
@@ -59,34 +59,4 @@ impl<I: PeerId, V: Wire> Message<I, V> {
             Self::Call => None,
         }
     }
-}
-
-message! {
-    /// What the owner may ask.
-    #[derive(PartialEq)]
-    pub enum Command<V: Wire> {
-        /// Spread this, from the next round on.
-        Publish(V),
-        /// The same, for so many rounds at most: who gets it later refuses it.
-        PublishFor {
-            /// What.
-            value: V,
-            /// Its life, at most `age`: all nodes must have the same.
-            rounds: u16,
-        },
-    }
-}
-
-/// What the owner hears.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event<I: PeerId, V: Wire> {
-    /// A rumor, once. A node is told of its own, too, when it publishes it: with 0 hops.
-    Delivered {
-        /// Its name.
-        id: MessageId<I>,
-        /// What it says.
-        value: V,
-        /// How many times it was passed on to get here; 0 at the origin.
-        hops: u16,
-    },
 }

@@ -1,4 +1,4 @@
-//! What Plumtree says on the wire and to its owner, and what it may be asked.
+//! What Plumtree says on the wire.
 //!
 //! Not a protocol: the messages of the one in `plumtree.rs`.
 
@@ -61,34 +61,4 @@ impl<I: PeerId, V: Wire> Message<I, V> {
             _ => None,
         }
     }
-}
-
-message! {
-    /// What the owner may ask.
-    #[derive(PartialEq)]
-    pub enum Command<V: Wire> {
-        /// Spread this, at once.
-        Publish(V),
-        /// The same, for so many rounds at most: who gets it later refuses it.
-        PublishFor {
-            /// What.
-            value: V,
-            /// Its life, at most `age`: all nodes must have the same.
-            rounds: u16,
-        },
-    }
-}
-
-/// What the owner hears.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event<I: PeerId, V: Wire> {
-    /// A publication, once. A node is told of its own, too, when it publishes: with 0 hops.
-    Delivered {
-        /// Its name.
-        id: MessageId<I>,
-        /// What it says.
-        value: V,
-        /// How many times it was passed on to get here; 0 at the origin.
-        hops: u16,
-    },
 }
