@@ -13,7 +13,7 @@
 //!                        known: q is lazy; tell q so (prune)
 //! on prune from q:       q is lazy
 //! on announce m from q:  if m is missing: note that q has it; unless one runs, start timer1 for m
-//!                        (which is over at once if nobody is to send what is published in m's tree)
+//!                             (over at once if nobody is to send what is published in m's tree)
 //! on a timer of m:       start timer2 for m; q = the next that has it; if nobody is to send m, or
 //!                             `patience` publications were late: q is eager; graft m from q
 //!                             else: request m from q
@@ -49,8 +49,8 @@
 //!   acknowledgements ([`Config::gather`]).
 //! - What is lost on its way is requested; links are grafted if that happens again and again
 //!   ([`Config::patience`]). A loss is one for a whole branch of the tree. Were each node of it to
-//!   graft, as in the paper, the next value would come twice to each; and were what comes by request
-//!   sent on, then this one would.
+//!   graft, as in the paper, the next value would come twice to each; and were what comes by
+//!   request sent on, then this one would.
 //! - Each origin may have a tree of its own ([`Trees::OnDemand`], [`Trees::PerOrigin`]). There the
 //!   copy over more hops is pruned, not the later one.
 //! - A second copy from the peer that the first one came from prunes nothing: the network made it.

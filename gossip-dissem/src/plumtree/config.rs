@@ -101,7 +101,7 @@ pub struct Config {
 
 impl Default for Config {
     /// Ours, for links of up to about 100 ms that lose datagrams: a tree for each origin, which
-    /// grows on demand; ask after 100 ms; gather announcements for 20 ms; confirm after 200 ms, and
+    /// grows on demand; ask after 80 ms; gather announcements for 20 ms; confirm after 200 ms, and
     /// repeat after 500. The paper's threshold for many publishers, 7. Room for 16 rounds of full
     /// intake.
     fn default() -> Self {
@@ -109,7 +109,7 @@ impl Default for Config {
             trees: Trees::OnDemand,
             gather: Duration::ZERO,
             acknowledge: Duration::ZERO,
-            timeout1: Duration::from_millis(100),
+            timeout1: Duration::from_millis(80),
             timeout2: Duration::from_millis(150),
             patience: 3,
             announce: Duration::from_millis(20),

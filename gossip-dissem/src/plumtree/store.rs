@@ -73,7 +73,8 @@ impl<I: PeerId, V: Wire> Store<I, V> {
         self.order.len()
     }
 
-    /// Takes in a new one, from whom it came and who was asked for it; returns the name of the one that gave way.
+    /// Takes in a new one, from whom it came and who was asked for it; returns the name of the one
+    /// that gave way.
     pub(super) fn insert(
         &mut self,
         post: Post<I, V>,

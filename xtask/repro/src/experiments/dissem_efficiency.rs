@@ -35,7 +35,7 @@ static PARAMS: [Param; 11] = [
         &["default", "shared", "own", "demand"],
         "Plumtree's: one for all, or one for each origin, which floods or asks at first",
     ),
-    Param::int("timeout1", 200, 1..=60_000, "ms", "Plumtree's patience with its tree"),
+    Param::int("timeout1", 80, 1..=60_000, "ms", "Plumtree's patience with its tree"),
     Param::int(
         "publishers",
         20,
