@@ -114,7 +114,8 @@ impl<S: Stack> Builder<S> {
         self
     }
 
-    /// Seals every datagram by the secret in use of `keys`, and refuses those that are not sealed by
+    /// Seals every datagram by the secret in use of `keys`, and refuses those that are not sealed
+    /// by
     /// one of its secrets, or were said before, to others, or from another address than that of the
     /// node that made them: 32 bytes a datagram. All nodes of a cluster need the same secret, and
     /// must be told each other's addresses as they are advertised. A node that starts anew does not
@@ -177,7 +178,8 @@ impl<S: Stack> Builder<S> {
     }
 
     /// The most bytes of a datagram, headers of UDP and below not included, nor what
-    /// [keys](Self::keys) add; [`DATAGRAM`] by default. Longer ones that come are dropped and counted, unless they have at most
+    /// [keys](Self::keys) add; [`DATAGRAM`] by default. Longer ones that come are dropped and
+    /// counted, unless they have at most
     /// [`DATAGRAM`] bytes.
     pub const fn mtu(mut self, bytes: usize) -> Self {
         self.mtu = bytes;
@@ -202,7 +204,8 @@ impl<S: Stack> Builder<S> {
         }
         self.check()?;
         let Self { stack, place, advertise, cluster, contacts, tick, jitter, .. } = self;
-        let sheltered = self.plaintext || self.keys.is_some() || matches!(place, Place::Over(_));
+        let own = matches!(place, Place::Over(_));
+        let sheltered = own || self.plaintext || self.keys.is_some();
         let mut transport = place.open().await?;
         let bound = canonical(transport.local_addr().map_err(SpawnError::Transport)?);
         let me = identity(bound, advertise)?;

@@ -69,7 +69,8 @@ impl Secret {
 
     /// As 64 hexadecimal digits, for a file that only the node can read.
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |value: u8| char::from_digit(value.into(), 16);
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).flatten().collect()
     }
 
     /// Fills `out`, of at most 255 * 32 bytes, with what follows from the secret and `purpose`
@@ -209,10 +210,12 @@ impl Keyring {
     /// [`KeyError::Unknown`] if it is not there, [`KeyError::InUse`] if it is the one in use.
     pub fn remove(&self, id: KeyId) -> Result<(), KeyError> {
         let mut ring = self.write();
-        match ring.at(id)? {
-            0 => Err(KeyError::InUse { id }),
-            at => Ok(drop(ring.secrets.remove(at))),
+        let at = ring.at(id)?;
+        if at == 0 {
+            return Err(KeyError::InUse { id });
         }
+        ring.secrets.remove(at);
+        Ok(())
     }
 
     /// The name of the secret in use.

@@ -112,7 +112,9 @@ async fn strangers_stay_outside() {
 async fn a_cluster_moves_from_plain_to_sealed_step_by_step() {
     let hub = Hub::new();
     let rings: Vec<Keyring> = (0..8).map(|_| keys(1)).collect();
-    rings.iter().for_each(|ring| ring.set_plaintext(Plaintext::Send));
+    for ring in &rings {
+        ring.set_plaintext(Plaintext::Send);
+    }
     let mut cluster = vec![node(&hub, 0, Some(&rings[0])).await];
     for (at, ring) in rings.iter().enumerate().skip(1) {
         cluster.push(node(&hub, at, Some(ring)).await);
