@@ -99,7 +99,7 @@ fn a_trial_that_panics_is_a_failure_with_its_command() {
 }
 
 /// Values at which experiments are quick, where they have such a parameter.
-const SMALL: [(&str, &str); 14] = [
+const SMALL: [(&str, &str); 15] = [
     ("n", "64"),
     ("side", "8"),
     ("cycles", "10"),
@@ -107,6 +107,7 @@ const SMALL: [(&str, &str); 14] = [
     ("limit", "100"),
     ("floods", "5"),
     ("messages", "20"),
+    ("settling", "20"),
     ("warm_up", "5"),
     ("samples", "1000"),
     ("beats", "10000"),

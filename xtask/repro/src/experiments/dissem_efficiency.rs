@@ -21,7 +21,7 @@ use xtask_repro::params::{Param, Params};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DissemEfficiency;
 
-static PARAMS: [Param; 11] = [
+static PARAMS: [Param; 12] = [
     Param::int("n", 1_000, 8..=100_000, "nodes", "network size"),
     Param::choice(
         "protocol",
@@ -48,6 +48,7 @@ static PARAMS: [Param; 11] = [
     Param::float("loss", 0.05, 0.0..=0.9, "probability", "of a datagram"),
     Param::float("churn", 0.01, 0.0..=0.5, "of the nodes a minute", "that crash, and as many join"),
     Param::int("size", 200, 4..=256, "bytes", "of a value"),
+    Param::int("settling", 300, 1..=100_000, "s", "in which the overlay settles"),
     Param::int("warm_up", 40, 0..=10_000, "messages", "published before those measured"),
 ];
 
@@ -403,8 +404,6 @@ struct Open {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How exactly latencies are known.
 const STEP: Duration = Duration::from_millis(10);
-/// How long the overlay settles.
-const SETTLING: Duration = Duration::from_secs(60);
 /// Names the randomness of contacts and publishers.
 const CHOICES: u64 = gossip_core::id::hash(b"xtask::repro::dissem_efficiency");
 
@@ -429,7 +428,7 @@ fn measure<S: Spreads>(params: &Params, seed: u64) -> Found {
     for node in 1..n {
         sim.contact(node, random.below(node as usize) as u32);
     }
-    sim.run_for(SETTLING);
+    sim.run_for(Duration::from_secs(params.count("settling") as u64));
     let (sent, open, found) = (Vec::new(), BTreeMap::new(), Found::default());
     let mut run = Run { sim, params, random, sent, open, found };
     for warm_up in 0..params.int("warm_up") as u32 {
