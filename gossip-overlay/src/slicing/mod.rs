@@ -1,12 +1,12 @@
 //! Ordered slicing: every node learns which slice of the system it is in, such as the tenth with
 //! the most memory, by comparing itself with others.
 //!
-//! | Module | How | Tracks churn that goes with the attribute | Ends |
+//! | Module | How | Tracks correlated churn | Ends |
 //! |---|---|---|---|
-//! | [`jk`] | random values are swapped until they are sorted as the attributes are | no | at a floor |
-//! | [`mod_jk`] | the same, by the swap that orders most | no | at the same floor, sooner |
-//! | [`ranking`] | counts all comparisons, or the last W | with a window | error by 1/sqrt(seen) |
-//! | [`sliver`] | remembers distinct peers for a while | yes | exact once all are remembered |
+//! | [`jk`] | random values are swapped until sorted as attributes are | no | at a floor |
+//! | [`mod_jk`] | the same, by the swap that orders most | no | there, sooner |
+//! | [`ranking`] | counts all comparisons, or the last W | with a window | error 1/sqrt(seen) |
+//! | [`sliver`] | remembers distinct peers for a while | yes | exact if it knows all |
 //!
 //! All tell their owner [`Moved`], and layers above read [`Sliced`]; [`metrics`] measures how far
 //! from sorted nodes are, and how many slices off.

@@ -2,8 +2,8 @@
 //!
 //! | Module | What |
 //! |---|---|
-//! | [`gap`] | a spanning tree over any symmetric neighbours, with a running aggregate at its root |
-//! | [`query`] | broadcast and convergecast over any [`Tree`](gossip_core::Tree): asked once, exact |
+//! | [`gap`] | a spanning tree over any symmetric neighbours, its aggregate at the root |
+//! | [`query`] | broadcast and convergecast over any [`Tree`](gossip_core::Tree): exact |
 //!
 //! A tree gives an exact sum for one message per link each way, and loses a whole subtree with a
 //! node that fails under way; averaging by gossip takes log N messages per node for each digit and
