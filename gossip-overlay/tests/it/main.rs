@@ -1,5 +1,7 @@
 //! Overlays against their papers' figures, under faults and over samplers.
 
 mod jk;
+mod slicing;
 mod tman;
+mod tree;
 mod trials;

@@ -5,10 +5,12 @@ mod allavena05_partition;
 mod antonov23_hub;
 mod bortnikov08_brahms;
 mod dadgar18_lifeguard;
+mod dam05_gap;
 mod das02_swim;
 mod demers87_spatial;
 mod demers87_table1;
 mod dissem_efficiency;
+mod fernandez07_slicing;
 mod hayashibara04_phi;
 mod jelasity04_variants;
 mod jelasity05_factor;
@@ -26,7 +28,7 @@ mod yang24_rateless;
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 21] = [
+pub(crate) static ALL: [&dyn Experiment; 23] = [
     &demers87_table1::Demers87Table1,
     &demers87_spatial::Demers87Spatial,
     &kempe01_spatial::Kempe01Spatial,
@@ -47,5 +49,7 @@ pub(crate) static ALL: [&dyn Experiment; 21] = [
     &antonov23_hub::Antonov23Hub,
     &jelasity09_tman::Jelasity09Tman,
     &jelasity06_jk::Jelasity06Jk,
+    &fernandez07_slicing::Fernandez07Slicing,
+    &dam05_gap::Dam05Gap,
     &yang24_rateless::Yang24Rateless,
 ];
