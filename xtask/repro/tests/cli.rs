@@ -117,13 +117,14 @@ const SMALL: [(&str, &str); 15] = [
     ("d", "16"),
 ];
 
-/// The experiments, each with the parameters it has.
+/// The experiments, each with the numbers that are its parameters.
 fn experiments() -> Vec<(String, Vec<String>)> {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for line in stdout(&repro(&["list"])).lines() {
         if let Some((id, _)) = line.split_once(": ").filter(|_| !line.starts_with(' ')) {
             all.push((id.to_owned(), Vec::new()));
-        } else if let Some((name, _)) = line.trim().split_once(" = ")
+        } else if let Some((name, rest)) = line.trim().split_once(" = ")
+            && (rest.contains("  (int, ") || rest.contains("  (float, "))
             && let Some((_, names)) = all.last_mut()
         {
             names.push(name.to_owned());
