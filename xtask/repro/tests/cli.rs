@@ -146,7 +146,9 @@ fn every_experiment_runs_at_other_parameters() {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let mut args = vec![id.as_str(), "--seeds", "1", "--json"];
-        sets.iter().for_each(|set| args.extend(["--set", set]));
+        for set in &sets {
+            args.extend(["--set", set]);
+        }
         let output = repro(&args);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{args:?}: {}", stderr(&output));
         assert!(!stdout(&output).is_empty(), "{args:?}: {}", stderr(&output));
