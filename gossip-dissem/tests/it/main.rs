@@ -11,4 +11,5 @@ mod ordering;
 mod plumtree;
 mod protocol;
 mod safety;
+mod spreading;
 mod variants;
