@@ -159,6 +159,9 @@ fn minimisation_leaves_the_smallest_residue() {
     }
 }
 
+/// What a cycle makes of the share that has not heard.
+type Law = fn(f64) -> f64;
+
 /// Section 1.3: of a share p that has not heard, pull leaves p^2 after a cycle and push p e^-(1-p).
 /// 10^5 nodes, p = .1: .01 and 1e-4, .0407 and .0156; tolerance 4 sd, n p(1 - p) at most.
 #[test]
@@ -166,7 +169,6 @@ fn pull_squares_the_share_that_has_not_heard_and_push_divides_it_by_e() {
     let nodes = 100_000;
     let pull = |p: f64| p * p;
     let push = |p: f64| p * libm::exp(p - 1.0);
-    type Law = fn(f64) -> f64;
     for (config, law) in [(Config::pull(60), pull as Law), (Config::push(60), push as Law)] {
         let all = (0..nodes).map(|_| news(config));
         let mut sim = Simulation::synchronous(all, SEED, Everyone::of(nodes), Perfect);

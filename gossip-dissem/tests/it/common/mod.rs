@@ -5,6 +5,7 @@
 pub(crate) mod hands;
 pub(crate) mod invariants;
 pub(crate) mod naive;
+pub(crate) mod quiet;
 pub(crate) mod seat;
 
 use core::cell::RefCell;
