@@ -14,6 +14,7 @@ pub mod registry;
 pub mod report;
 pub mod self_check;
 pub mod trials;
+pub mod uniform;
 pub mod wiring;
 
 pub use experiment::{Experiment, Metric, Published, Sample, Statistic};

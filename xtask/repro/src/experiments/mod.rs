@@ -9,8 +9,10 @@ mod dam05_gap;
 mod das02_swim;
 mod demers87_spatial;
 mod demers87_table1;
+mod demers87_variants;
 mod dissem_efficiency;
 mod fernandez07_slicing;
+mod gupta06_hierarchy;
 mod hayashibara04_phi;
 mod jelasity04_variants;
 mod jelasity05_factor;
@@ -18,7 +20,9 @@ mod jelasity06_jk;
 mod jelasity07_sampling;
 mod jelasity09_tman;
 mod johansen06_rings;
+mod karp00_push_pull;
 mod kempe01_spatial;
+mod kermarrec03_fanout;
 mod leitao07_hyparview;
 mod leitao07_plumtree;
 mod massoulie06_walk;
@@ -28,8 +32,9 @@ mod yang24_rateless;
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 23] = [
+pub(crate) static ALL: [&dyn Experiment; 27] = [
     &demers87_table1::Demers87Table1,
+    &demers87_variants::Demers87Variants,
     &demers87_spatial::Demers87Spatial,
     &kempe01_spatial::Kempe01Spatial,
     &jelasity04_variants::Jelasity04Variants,
@@ -37,6 +42,9 @@ pub(crate) static ALL: [&dyn Experiment; 23] = [
     &voulgaris05_indegree::Voulgaris05Indegree,
     &jelasity07_sampling::Jelasity07Sampling,
     &leitao07_hyparview::Leitao07Hyparview,
+    &karp00_push_pull::Karp00PushPull,
+    &kermarrec03_fanout::Kermarrec03Fanout,
+    &gupta06_hierarchy::Gupta06Hierarchy,
     &leitao07_plumtree::Leitao07Plumtree,
     &dissem_efficiency::DissemEfficiency,
     &bortnikov08_brahms::Bortnikov08Brahms,
