@@ -72,15 +72,11 @@ impl Experiment for Kermarrec03Fanout {
             return None;
         }
         let source = "Kermarrec, Massoulie, Ganesh 2003, section 3";
-        match metric {
-            "all" => {
-                let value = libm::exp(-(n as f64) * libm::exp(-f));
-                Some(Published { value, tolerance: 0.04, source })
-            }
-            _ => {
-                let value = (0..100).fold(1.0, |pi, _| 1.0 - libm::exp(-pi * f));
-                Some(Published { value, tolerance: 0.002, source })
-            }
-        }
+        let (value, tolerance) = if metric == "all" {
+            (libm::exp(-(n as f64) * libm::exp(-f)), 0.04)
+        } else {
+            ((0..100).fold(1.0, |pi, _| 1.0 - libm::exp(-pi * f)), 0.002)
+        };
+        Some(Published { value, tolerance, source })
     }
 }
