@@ -22,7 +22,8 @@
 //! nothing changes, an exchange takes about 30 bytes, whatever the value is. Nothing is ever taken
 //! back within an epoch; what is gone goes with the next.
 //!
-//! Whatever a node says that is sound is believed by all, until the epoch ends.
+//! Whatever a node says that is sound is believed by all, until the epoch ends, unless the source
+//! [admits](Source::admit) only what is proved, as [`Vouched`](crate::Vouched) does.
 //!
 //! # Deviations from the paper
 //!
@@ -219,16 +220,23 @@ impl<I: PeerId, S: Source> State<I, S> {
         self.begin(cx);
     }
 
-    /// Merges `theirs`. Returns our value, and whether it is now the same as theirs.
-    fn take(&mut self, theirs: &S::Value) -> Option<(&S::Value, bool)> {
+    /// Merges what is believed of `theirs`. Returns our value, and whether it is now the same.
+    fn take(
+        &mut self,
+        mut theirs: S::Value,
+        cx: &mut impl Local<Self>,
+    ) -> Option<(&S::Value, bool)> {
+        let epoch = self.epochs.number();
         let mine = self.current.as_mut()?;
-        if *mine == *theirs {
+        let refused = self.source.admit(epoch, mine, &mut theirs);
+        (0..refused).for_each(|_| cx.count("not believed"));
+        if *mine == theirs {
             self.same = self.same.saturating_add(1);
             return Some((mine, true));
         }
         self.same = 0;
-        mine.merge(theirs);
-        let same = *mine == *theirs;
+        mine.merge(&theirs);
+        let same = *mine == theirs;
         Some((mine, same))
     }
 }
@@ -278,7 +286,7 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
         let answer = match (&self.current, theirs) {
             (None, _) => None,
             (Some(value), _) if !together => Some((value, false)),
-            (Some(_), Ok(theirs)) => self.take(&theirs),
+            (Some(_), Ok(theirs)) => self.take(theirs, cx),
             (Some(value), Err(print)) => {
                 let same = digest(value) == print;
                 self.same = if same { self.same.saturating_add(1) } else { self.same };
@@ -297,7 +305,7 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
             Message::Value(_, value) if !value.is_sound() => cx.count("unsound value"),
             Message::Value(epoch, value) => {
                 if self.meet(epoch, cx) {
-                    self.take(&value);
+                    self.take(value, cx);
                 }
             }
             Message::Same(epoch) => {
