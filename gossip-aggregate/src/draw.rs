@@ -21,7 +21,7 @@
 //! - The coin is made of random numbers that nodes drew at the start of the epoch and that travel
 //!   with the shares. So both partners of a push-pull exchange keep the same element.
 
-use gossip_core::id::digest;
+use gossip_core::id::hash;
 use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 
 use crate::mean::Set;
@@ -90,7 +90,10 @@ fn is_weight(weight: Finite) -> bool {
 fn either(one: &Drawn, other: &Drawn, factor: f64) -> Option<Drawn> {
     // In an order that both partners share.
     let (one, other) = if one.coin <= other.coin { (one, other) } else { (other, one) };
-    let coin = digest(&(one.coin, other.coin));
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&one.coin.to_le_bytes());
+    bytes[8..].copy_from_slice(&other.coin.to_le_bytes());
+    let coin = hash(&bytes);
     let both = one.mass.get() + other.mass.get();
     let unit = (coin >> 11) as f64 / (1_u64 << 53) as f64;
     let element = if unit * both < one.mass.get() { one.element } else { other.element };

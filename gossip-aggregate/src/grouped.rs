@@ -1,8 +1,8 @@
 //! Means that a few false inputs do not move: the nodes are dealt into groups, and the median of
 //! the groups' means is told.
 //!
-//! Not a protocol: a [`Function`]. The median of means of Nemirovsky, Yudin, *Problem complexity and
-//! method efficiency in optimization*, 1983, and the trimmed mean over concurrent instances of
+//! Not a protocol: a [`Function`]. The median of means of Nemirovsky, Yudin, *Problem complexity
+//! and method efficiency in optimization*, 1983, and the trimmed mean over concurrent instances of
 //! Jelasity, Montresor, Babaoglu, *Gossip-based aggregation in large dynamic networks*, ACM TOCS
 //! 23(3), 2005, section 7.3, on one vector.
 //!

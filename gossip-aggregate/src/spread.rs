@@ -96,6 +96,8 @@ pub struct State<I, S: Source> {
     current: Option<S::Value>,
     /// The last epoch's that this node was there for.
     last: Option<Left<S::Value>>,
+    /// The digest of this epoch's value, if it was asked for since that changed.
+    print: Option<u64>,
     /// Exchanges in a row that found the value the same; 0 while it is news.
     same: u8,
     epochs: Epochs,
@@ -138,7 +140,8 @@ impl<I: PeerId, S: Source> Configured for State<I, S> {
 
     fn new(config: Config<S>) -> Result<Self, ParameterError> {
         let (source, epochs) = config.build()?;
-        Ok(Self { source, current: None, last: None, same: 0, epochs, id: PhantomData })
+        let (current, last, print) = (None, None, None);
+        Ok(Self { source, current, last, print, same: 0, epochs, id: PhantomData })
     }
 }
 
@@ -204,9 +207,15 @@ impl<I: PeerId, S: Source> State<I, S> {
         true
     }
 
+    /// The digest of our value.
+    fn print(&mut self) -> Option<u64> {
+        let value = self.current.as_ref()?;
+        Some(*self.print.get_or_insert_with(|| digest(value)))
+    }
+
     fn begin(&mut self, cx: &mut impl Local<Self>) {
         self.current = Some(self.source.start(self.epochs.number(), cx));
-        self.same = 0;
+        (self.same, self.print) = (0, None);
     }
 
     /// Finishes the epoch before, if there was one, and begins one.
@@ -234,7 +243,7 @@ impl<I: PeerId, S: Source> State<I, S> {
             self.same = self.same.saturating_add(1);
             return Some((mine, true));
         }
-        self.same = 0;
+        (self.same, self.print) = (0, None);
         mine.merge(&theirs);
         let same = *mine == theirs;
         Some((mine, same))
@@ -255,11 +264,13 @@ impl<I: PeerId, S: Source> Protocol for State<I, S> {
 impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         self.keep_time(cx);
-        let (epoch, value) = (self.epoch(), self.current.as_ref()?);
-        let partner = below.sample(cx.rng())?;
-        let is_news = self.same == 0;
-        let print = || Message::Print(epoch, digest(value));
-        Some((partner, if is_news { Message::Value(epoch, value.clone()) } else { print() }))
+        let epoch = self.epoch();
+        let message = if self.same == 0 {
+            Message::Value(epoch, self.current.clone()?)
+        } else {
+            Message::Print(epoch, self.print()?)
+        };
+        Some((below.sample(cx.rng())?, message))
     }
 
     fn respond(
@@ -283,12 +294,13 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
         };
         let together = self.meet(epoch, cx);
         let epoch = self.epoch();
+        let ours = if theirs.is_err() { self.print() } else { None };
         let answer = match (&self.current, theirs) {
             (None, _) => None,
             (Some(value), _) if !together => Some((value, false)),
             (Some(_), Ok(theirs)) => self.take(theirs, cx),
             (Some(value), Err(print)) => {
-                let same = digest(value) == print;
+                let same = ours == Some(print);
                 self.same = if same { self.same.saturating_add(1) } else { self.same };
                 Some((value, same))
             }
@@ -329,7 +341,7 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
     ) -> Result<Receipt, Refusal> {
         if let (Some(value), Some(mine)) = (self.source.set(input)?, &mut self.current) {
             mine.merge(&value);
-            self.same = 0;
+            (self.same, self.print) = (0, None);
         }
         Ok(Receipt::default())
     }

@@ -4,6 +4,7 @@
 mod common;
 mod elements;
 mod flows;
+mod live;
 mod mass;
 mod means;
 mod parallel;

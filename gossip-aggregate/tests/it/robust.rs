@@ -147,10 +147,11 @@ proptest! {
     /// The laws of a merge, with names and scores that tie, and signatures that differ.
     #[test]
     fn claims_obey_the_laws_of_a_merge(
-        all in [vec((0_u32..6, 0_u16..4, 0_u64..2), 0..6), vec((0_u32..6, 0_u16..4, 0_u64..2), 0..6),
-            vec((0_u32..6, 0_u16..4, 0_u64..2), 0..6)],
+        a in vec((0_u32..6, 0_u16..4, 0_u64..2), 0..6),
+        b in vec((0_u32..6, 0_u16..4, 0_u64..2), 0..6),
+        c in vec((0_u32..6, 0_u16..4, 0_u64..2), 0..6),
     ) {
-        let [a, b, c] = all.map(|claims| {
+        let [a, b, c] = [a, b, c].map(|claims| {
             let one = |(who, score, signature)| Claim { score, who, signature };
             Rates::of(claims.into_iter().map(one))
         });
