@@ -1,5 +1,5 @@
-//! What an exchange of each protocol costs: nanoseconds per node and round in the cycle driver, over
-//! the same random graph of degree 8, all states in cache.
+//! What an exchange of each protocol costs: nanoseconds per node and round in the cycle driver,
+//! over the same random graph of degree 8, all states in cache.
 //!
 //! Averaging, the first row, is the measure of the others. Flow
 //! protocols send messages to one or to all neighbours and get no answer; the others exchange two.

@@ -104,8 +104,8 @@ fn errors(replaced: f64, seed: u64) -> ([f64; 3], f64) {
     (off.map(|mut off| median(&mut off).unwrap()), said)
 }
 
-/// With 10 % of messages lost and inputs that drift, at N = 1,000, medians over nodes and time: at a
-/// churn of 1 % a round the mean is within 5 %, at .1 % within 1 %. Counts and sums are told.
+/// With 10 % of messages lost and inputs that drift, at N = 1,000, medians over nodes and time: at
+/// a churn of 1 % a round the mean is within 5 %, at .1 % within 1 %. Counts and sums are told.
 #[test]
 #[ignore = "soak: 500 rounds of 1,000 nodes, four times"]
 fn soak_live_accuracy_under_loss_churn_and_drift() {
