@@ -49,7 +49,7 @@ use gossip_core::{
 };
 
 use crate::flow_updating::{checked, is_sound};
-use crate::links::Links;
+use crate::links::{Links, Share};
 use crate::mean::Set;
 
 pub use crate::flow_updating::Config;
@@ -71,27 +71,6 @@ message! {
         pub weight: Finite,
         /// Whether the sender is short of weight.
         pub asks: bool,
-    }
-}
-
-/// Values times weights, and the weights.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    sum: f64,
-    weight: f64,
-}
-
-impl Share {
-    fn plus(self, other: Self) -> Self {
-        Self { sum: self.sum + other.sum, weight: self.weight + other.weight }
-    }
-
-    fn less(self, other: Self) -> Self {
-        Self { sum: self.sum - other.sum, weight: self.weight - other.weight }
-    }
-
-    fn half(self) -> Self {
-        Self { sum: self.sum / 2.0, weight: self.weight / 2.0 }
     }
 }
 

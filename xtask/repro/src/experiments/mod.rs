@@ -1,8 +1,10 @@
 //! One file per experiment, named for its id with `_` for `-`. Each has a unit struct that
 //! implements [`Experiment`], listed in [`ALL`].
 
+mod aggregate_live;
 mod allavena05_partition;
 mod antonov23_hub;
+mod baquero12_extrema;
 mod bortnikov08_brahms;
 mod dadgar18_lifeguard;
 mod dam05_gap;
@@ -13,18 +15,26 @@ mod demers87_variants;
 mod dissem_efficiency;
 mod fernandez07_slicing;
 mod gupta06_hierarchy;
+mod flajolet07_hyperloglog;
 mod hayashibara04_phi;
 mod jelasity04_variants;
+mod jelasity05_count;
 mod jelasity05_factor;
 mod jelasity06_jk;
 mod jelasity07_sampling;
 mod jelasity09_tman;
+mod jesus09_flows;
 mod johansen06_rings;
 mod karp00_push_pull;
 mod kempe01_spatial;
 mod kermarrec03_fanout;
+mod kempe03_push_sum;
+mod kostoulas05_density;
+mod kostoulas05_hops;
 mod leitao07_hyparview;
 mod leitao07_plumtree;
+mod massoulie06_collide;
+mod massoulie06_tour;
 mod massoulie06_walk;
 mod voulgaris05_indegree;
 mod yang24_rateless;
@@ -32,7 +42,7 @@ mod yang24_rateless;
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 27] = [
+pub(crate) static ALL: [&dyn Experiment; 37] = [
     &demers87_table1::Demers87Table1,
     &demers87_variants::Demers87Variants,
     &demers87_spatial::Demers87Spatial,
@@ -60,4 +70,14 @@ pub(crate) static ALL: [&dyn Experiment; 27] = [
     &fernandez07_slicing::Fernandez07Slicing,
     &dam05_gap::Dam05Gap,
     &yang24_rateless::Yang24Rateless,
+    &jelasity05_count::Jelasity05Count,
+    &kempe03_push_sum::Kempe03PushSum,
+    &jesus09_flows::Jesus09Flows,
+    &baquero12_extrema::Baquero12Extrema,
+    &flajolet07_hyperloglog::Flajolet07Hyperloglog,
+    &kostoulas05_hops::Kostoulas05Hops,
+    &kostoulas05_density::Kostoulas05Density,
+    &massoulie06_tour::Massoulie06Tour,
+    &massoulie06_collide::Massoulie06Collide,
+    &aggregate_live::AggregateLive,
 ];
