@@ -100,7 +100,7 @@ fn a_trial_that_panics_is_a_failure_with_its_command() {
 
 /// Values at which experiments are quick, where they have such a parameter.
 const SMALL: [(&str, &str); 15] = [
-    ("n", "64"),
+    ("n", "256"),
     ("side", "8"),
     ("cycles", "10"),
     ("turn", "5"),
