@@ -20,13 +20,15 @@ mod kempe01_spatial;
 mod leitao07_hyparview;
 mod leitao07_plumtree;
 mod massoulie06_walk;
+mod montresor05_tchord;
+mod tman_torus;
 mod voulgaris05_indegree;
 mod yang24_rateless;
 
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 21] = [
+pub(crate) static ALL: [&dyn Experiment; 23] = [
     &demers87_table1::Demers87Table1,
     &demers87_spatial::Demers87Spatial,
     &kempe01_spatial::Kempe01Spatial,
@@ -46,6 +48,8 @@ pub(crate) static ALL: [&dyn Experiment; 21] = [
     &johansen06_rings::Johansen06Rings,
     &antonov23_hub::Antonov23Hub,
     &jelasity09_tman::Jelasity09Tman,
+    &tman_torus::TmanTorus,
+    &montresor05_tchord::Montresor05Tchord,
     &jelasity06_jk::Jelasity06Jk,
     &yang24_rateless::Yang24Rateless,
 ];
