@@ -1,6 +1,10 @@
 //! Overlays against their papers' figures, under faults and over samplers.
 
+mod chord;
+mod hostile;
 mod jk;
+mod rank;
+mod repair;
 mod slicing;
 mod tman;
 mod tree;

@@ -36,13 +36,15 @@ mod leitao07_plumtree;
 mod massoulie06_collide;
 mod massoulie06_tour;
 mod massoulie06_walk;
+mod montresor05_tchord;
+mod tman_torus;
 mod voulgaris05_indegree;
 mod yang24_rateless;
 
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 37] = [
+pub(crate) static ALL: [&dyn Experiment; 39] = [
     &demers87_table1::Demers87Table1,
     &demers87_variants::Demers87Variants,
     &demers87_spatial::Demers87Spatial,
@@ -66,6 +68,8 @@ pub(crate) static ALL: [&dyn Experiment; 37] = [
     &johansen06_rings::Johansen06Rings,
     &antonov23_hub::Antonov23Hub,
     &jelasity09_tman::Jelasity09Tman,
+    &tman_torus::TmanTorus,
+    &montresor05_tchord::Montresor05Tchord,
     &jelasity06_jk::Jelasity06Jk,
     &fernandez07_slicing::Fernandez07Slicing,
     &dam05_gap::Dam05Gap,
