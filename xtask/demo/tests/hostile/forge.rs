@@ -45,7 +45,7 @@ impl Forger {
             let number = match frame {
                 Frame::peers(Leg::Request(number, _)) => (0, number),
                 Frame::recent(Leg::Request(number, _)) => (1, number),
-                Frame::ring(Leg::Request(number, _)) => (2, number),
+                Frame::ring(tman::Talk::Exchange(Leg::Request(number, _))) => (2, number),
                 Frame::mean(Leg::Request(number, _)) => (3, number),
                 Frame::count(Leg::Request(number, _)) => (4, number),
                 Frame::slices(Leg::Request(number, _)) => (5, number),
