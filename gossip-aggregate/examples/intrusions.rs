@@ -254,7 +254,8 @@ mod tests {
     use super::*;
 
     /// Of 200 nodes 1 % and 10 % lie. Unsigned, two that frame others defeat the ranking, and
-    /// twenty that boast. Who keeps the least delays the ranking, by two epochs if twenty do, and no
+    /// twenty that boast. Who keeps the least delays the ranking, by two epochs if twenty do, and
+    /// no
     /// more.
     #[test]
     fn false_rates_defeat_the_plain_ranking_and_least_ones_do_not() {

@@ -19,7 +19,8 @@
 //!
 //! # What holds
 //!
-//! Over a perfect ring every lookup finds the owner, in about log2(N) / 2 hops; with nodes down, the
+//! Over a perfect ring every lookup finds the owner, in about log2(N) / 2 hops; with nodes down,
+//! the
 //! next best link is tried, up to 64 questions in all. An answer is a hint: two nodes may believe
 //! themselves the owner while the ring below is wrong.
 //!

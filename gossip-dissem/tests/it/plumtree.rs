@@ -432,7 +432,8 @@ fn copies(config: Config, seed: u64) -> f64 {
 }
 
 /// What is lost is lost to a whole branch of the tree, which asks elsewhere: 5 % of losses over
-/// some four hops are 1 / .95 + .19 copies if each of them both asks and is sent what the branch gets.
+/// some four hops are 1 / .95 + .19 copies if each of them both asks and is sent what the branch
+/// gets.
 /// With patience and announcements in place of values it stays below 1.2; without, as in the paper,
 /// each such question also makes a link, and a value comes twice until it is pruned.
 #[test]

@@ -1,7 +1,8 @@
 //! Finitely many messages after the last input, under all faults that end: each protocol that
 //! promises it, and each layer around one. Publications live 8 rounds; they are published in the
 //! first 10 seconds, faults are over after 20, and the last of 60 seconds pass in silence. Pull,
-//! push-pull and the median counter go on asking, by an empty question a round: of them, copies end.
+//! push-pull and the median counter go on asking, by an empty question a round: of them, copies
+//! end.
 
 use core::time::Duration;
 

@@ -6,7 +6,8 @@ use gossip_core::{PeerId, Wire};
 
 use crate::ranking::Ranking;
 
-/// Ranks as `R` does, but each peer tells its place, instead of having one by its identifier. Places
+/// Ranks as `R` does, but each peer tells its place, instead of having one by its identifier.
+/// Places
 /// that `R` does not [contain](Ranking::contains) are impossible.
 ///
 /// ```
