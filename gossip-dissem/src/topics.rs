@@ -295,7 +295,10 @@ impl<L: Protocol + Clone> Topics<L> {
 
 /// Lets the layer for `$topic` of `$topics` act: `$act` is given it, its peers and its context.
 macro_rules! in_room {
-    ($topics:ident, $topic:expr, $below:expr, $cx:expr, |$layer:ident, $room:ident, $inner:ident| $act:expr) => {{
+    (
+        $topics:ident, $topic:expr, $below:expr, $cx:expr,
+        |$layer:ident, $room:ident, $inner:ident| $act:expr
+    ) => {{
         let topic: Topic = $topic;
         let (neighbours, calls) = (&$topics.neighbours, &mut $topics.calls);
         $topics.rooms.get_mut(&topic).map(|$layer| {
@@ -315,7 +318,10 @@ macro_rules! in_room {
 
 /// Lets the layers of all topics act, one after the other.
 macro_rules! in_all_rooms {
-    ($topics:ident, $below:expr, $cx:expr, |$layer:ident, $room:ident, $inner:ident| $act:expr) => {{
+    (
+        $topics:ident, $below:expr, $cx:expr,
+        |$layer:ident, $room:ident, $inner:ident| $act:expr
+    ) => {{
         let all: Vec<Topic> = $topics.rooms.keys().copied().collect();
         for topic in all {
             in_room!($topics, topic, $below, $cx, |$layer, $room, $inner| $act);

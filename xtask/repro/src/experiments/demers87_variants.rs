@@ -96,7 +96,7 @@ impl Experiment for Demers87Variants {
     }
 
     fn summary(&self) -> &'static str {
-        "the family of rumors: push, pull, both; feedback or blind, counter or coin; limits, hunting"
+        "the rumor family: push, pull, both; feedback or blind, counter or coin; limits, hunting"
     }
 
     fn source(&self) -> &'static str {
