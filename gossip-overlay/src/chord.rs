@@ -8,7 +8,7 @@
 //! finger k:    the nearest of the view whose clockwise distance is in [2^k, 2^(k+1))
 //! owner(key):  the first node at or after key, clockwise
 //!
-//! answer(key): if key lies between me and the last successor: its owner is the first of
+//! answer(key): if key lies between me and the third successor: its owner is the first of
 //!                  these at or after key
 //!              otherwise: the links that precede key, the nearest to it first
 //! look up:     ask the nearest, and so on; who does not answer is passed over
@@ -26,6 +26,8 @@
 //!
 //! # Deviations from the paper
 //!
+//! - Of the successors, the first three name owners, which are those that T-Man must not miss: a
+//!   gap behind them would name the wrong one.
 //! - Fingers follow the view; the paper takes them once, at the end of the construction.
 //! - The variant by proximity is left out: no layer here knows latencies.
 
@@ -215,7 +217,9 @@ impl<I: PeerId> Chord<I> {
         if far == 0 || links.is_empty() {
             return Answer::Owner(me);
         }
-        let near = &links[..links.len().min(self.config.successors)];
+        // Of the nearest, the ring misses none but behind the first of these.
+        let sure = <RingRank as crate::Ranking<I>>::LEAD.min(self.config.successors);
+        let near = &links[..links.len().min(sure)];
         if let Some(owner) = near.iter().find(|link| link.1 >= far) {
             return Answer::Owner(owner.0);
         }
