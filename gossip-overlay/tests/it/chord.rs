@@ -119,18 +119,17 @@ fn hops_are_those_of_ideal_chord() {
     assert!((mean - best).abs() < 0.5, "{mean} hops, ideal Chord {best}, seed 1");
 }
 
-/// 15 rounds after a tenth of the nodes has died, which is when a ring is closed again after half
-/// have, no lookup fails and at most 1 % name another: a neighbour that is doubted for a moment is
-/// passed over. Their hops miss the bound of log2(N) / 2 + .3: 4.99 for 4.8, of seed 2.
+/// Ten rounds after a tenth of the nodes has died, all lookups are right. Their hops miss the bound
+/// of log2(N) / 2 + .3, which is 4.8: 5.44 with seed 2. One above the closed form is asserted.
 #[test]
 fn lookups_are_right_again_after_a_tenth_has_died() {
     let mut sim = formed(512, 2, 20);
     let mut all: Vec<u32> = (0..512).collect();
     let dead = Key::new(2).with(5).random(0).choose(&mut all, 51).to_vec();
     sim.kill_all(dead);
-    sim.run(15);
+    sim.run(10);
     let (hops, failed, wrong) = look_up(&mut sim, 500, 2);
-    assert!(failed == 0 && wrong <= 5, "{failed} failed, {wrong} wrong, seed 2");
+    assert_eq!((failed, wrong), (0, 0), "seed 2");
     let mean = f64::from(hops.iter().sum::<u32>()) / 500.0;
     assert!(mean <= 4.5 + 1.0, "{mean} hops, seed 2");
 }
