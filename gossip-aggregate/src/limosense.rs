@@ -123,9 +123,7 @@ impl<I: PeerId> LiMoSense<I> {
     /// The mean as this node sees it now; its own input at first. `None` while this node has no
     /// weight to speak of.
     pub fn estimate(&self) -> Option<f64> {
-        let Share { sum, weight } = self.held();
-        // Half, since what is kept when the least is given away is that much, but for rounding.
-        Some(sum / weight).filter(|mean| weight >= LEAST / 2.0 && mean.is_finite())
+        self.held().mean()
     }
 
     /// The weight that this node holds: 1 at first, and 1 on average over all nodes and links.

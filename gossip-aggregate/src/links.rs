@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use gossip_core::{ParameterError, PeerId, Peers, Random};
 
+use crate::limosense::LEAST;
+
 /// Values times weights, and the weights.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Share {
@@ -24,6 +26,12 @@ impl Share {
     /// What is left without `other`.
     pub(crate) fn less(self, other: Self) -> Self {
         Self { sum: self.sum - other.sum, weight: self.weight - other.weight }
+    }
+
+    /// The mean of the values, unless the weight is too little to speak of: below half of
+    /// [`LEAST`], since what is kept when the least is given away is that much, but for rounding.
+    pub(crate) fn mean(self) -> Option<f64> {
+        Some(self.sum / self.weight).filter(|mean| self.weight >= LEAST / 2.0 && mean.is_finite())
     }
 
     /// Half of each.
