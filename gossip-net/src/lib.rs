@@ -8,6 +8,8 @@
 //!   [ended](Handle::wait).
 //! - [`Transport`] is what carries datagrams: [`Udp`], [`memory`] inside the process, and `faults`
 //!   around either (feature `faults`).
+//! - `state` (feature `state`): what a node must not forget when its process ends, in a file.
+//! - The program `gossip` (feature `cli`): an agent, and the verbs that talk to it.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
