@@ -68,6 +68,8 @@ mod keyring;
 pub mod memory;
 mod presence;
 mod sealed;
+#[cfg(feature = "state")]
+pub mod state;
 mod task;
 mod transport;
 mod udp;
@@ -81,7 +83,7 @@ pub use builder::{Builder, EVENTS, JITTER, Node, SpawnError, TICK};
 pub use counters::{Counters, Lag};
 pub use end::Ended;
 pub use events::{Delivery, Events};
-pub use handle::{CallError, Handle};
+pub use handle::{CallError, ContactError, Handle};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
 pub use sealed::OVERHEAD;

@@ -1,0 +1,1 @@
+//! The program `gossip`, as a new user runs it: real processes.
