@@ -1,4 +1,5 @@
 //! The program `gossip`, as a new user runs it: real processes, free ports, deadlines.
+#![cfg(unix)]
 
 mod admin;
 mod cluster;

@@ -81,7 +81,7 @@ pub(crate) fn run(config: Config, socket: &Path) -> Result<(), Failure> {
 
 async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     let listener = Arc::new(socket::listen(path).await?);
-    let (keeper, mut past) = match &config.state {
+    let (keeper, past) = match &config.state {
         Some(dir) => {
             let (keeper, past) = Keeper::open(dir)?;
             (Some(Arc::new(keeper)), past)
@@ -93,7 +93,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         None => (None, None),
     };
     let contacts = contacts(&config, &past);
-    let node = Box::pin(spawn(&config, &mut past, !contacts.is_empty())).await?;
+    let node = Box::pin(spawn(&config, &past, !contacts.is_empty())).await?;
     let identity = Identity { name: config.name.clone(), addr: node.id() };
     if let Some(keeper) = &keeper {
         keeper.set_identity(&identity).map_err(Failure::refused)?;
@@ -155,7 +155,7 @@ fn contacts(config: &Config, past: &Past) -> Contacts {
 }
 
 /// Starts the node, if its port is of no matter at the address of its earlier life.
-async fn spawn(config: &Config, past: &mut Past, joins: bool) -> Result<Node, Failure> {
+async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failure> {
     let load = match (config.load.measure(), config.load) {
         (Ok(load), _) => load,
         (Err(why), Load::Auto) => {

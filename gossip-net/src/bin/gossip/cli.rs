@@ -41,7 +41,7 @@ enum Verb {
     /// Run a node until it is told to leave, by `gossip leave`, Ctrl-C or SIGTERM
     #[command(after_help = AGENT)]
     Agent {
-        /// A TOML file of settings, called as the flags are [GOSSIP_CONFIG]
+        /// A TOML file of settings, called as the flags are (GOSSIP_CONFIG)
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// Print the settings in force, and who said each, and do nothing

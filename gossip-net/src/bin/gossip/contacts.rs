@@ -5,6 +5,7 @@
 //! random, doubles up to a bound, and is short again when nobody is heard any more.
 
 use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -16,6 +17,7 @@ use gossip_core::random::Key;
 use gossip_net::ContactError;
 use gossip_net::state::Known;
 use tokio::net::lookup_host;
+use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -107,9 +109,9 @@ impl Contacts {
     pub(crate) async fn ask(self, node: Node) {
         let mut random = Key::new(digest(&node.id())).with(gossip_core::id::hash(b"ask")).random(0);
         let tick = self.tick;
-        let (mut pause, mut failing) = (tick * FIRST, Vec::new());
+        let (mut pause, mut failing, mut read) = (tick * FIRST, Vec::new(), None);
         loop {
-            for contact in self.given.iter().cloned().chain(self.listed()) {
+            for contact in self.given.iter().cloned().chain(self.listed(&mut read)) {
                 ask(&node, &contact, &mut failing).await;
             }
             for peer in self.some_remembered(&mut random) {
@@ -122,24 +124,28 @@ impl Contacts {
         }
     }
 
-    /// What the file says now.
-    fn listed(&self) -> Vec<Contact> {
+    /// What the file says now. What is wrong with it is told when that changes.
+    fn listed(&self, before: &mut Option<Result<String, String>>) -> Vec<Contact> {
         let Some(path) = &self.file else { return Vec::new() };
-        let text = match tokio::task::block_in_place(|| std::fs::read_to_string(path)) {
-            Ok(text) => text,
-            Err(error) => {
-                warn!(file = %path.display(), %error, "the file of contacts cannot be read");
-                return Vec::new();
-            }
-        };
-        let lines = text.lines().map(str::trim).take(MOST);
+        let read = block_in_place(|| fs::read_to_string(path)).map_err(|e| e.to_string());
+        let is_news = before.as_ref() != Some(&read);
+        let mut contacts = Vec::new();
+        let lines = read.as_deref().unwrap_or_default().lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let contact = |line: &str| {
-            let parsed = line.parse::<Contact>();
-            let bad = |e: &&str| warn!(file = %path.display(), line, "no contact: {e}");
-            parsed.inspect_err(|e| bad(e)).ok()
-        };
-        lines.filter_map(contact).collect()
+        for line in lines.take(MOST) {
+            match line.parse() {
+                Ok(contact) => contacts.push(contact),
+                Err(error) if is_news => warn!(file = %path.display(), line, "no contact: {error}"),
+                Err(_) => {}
+            }
+        }
+        if let Err(error) = &read
+            && is_news
+        {
+            warn!(file = %path.display(), error, "the file of contacts cannot be read");
+        }
+        *before = Some(read);
+        contacts
     }
 
     fn some_remembered(&self, random: &mut Random) -> Vec<SocketAddr> {

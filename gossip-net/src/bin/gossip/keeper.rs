@@ -44,10 +44,10 @@ pub(crate) struct Past {
 
 impl Past {
     /// Gives the stack back what it held. Stamps from the future are refused, as from anybody.
-    pub(crate) fn restore(&mut self, stack: &mut Agent<SocketAddr>) {
+    pub(crate) fn restore(&self, stack: &mut Agent<SocketAddr>) {
         let wall = wall_micros();
-        for entry in self.entries.drain(..) {
-            stack.data.restore(entry, wall);
+        for entry in &self.entries {
+            stack.data.restore(entry.clone(), wall);
         }
     }
 }

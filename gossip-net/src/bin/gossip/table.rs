@@ -137,8 +137,8 @@ mod tests {
         let data = json!([member("a", me, 0, true), member(odd, "[::1]:22", 7, false)]);
         assert_eq!(
             members(&data),
-            "NAME        ADDRESS      STATE  INCARNATION\n\
-             a           127.0.0.1:1  alive  0  (this node)\n\
+            "NAME       ADDRESS      STATE  INCARNATION\n\
+             a          127.0.0.1:1  alive  0  (this node)\n\
              \\u{1b}[2J  [::1]:22     dead   7\n"
         );
         let happened = json!({ "event": "member", "addr": "x", "why": "no answer", "from": null });
