@@ -361,10 +361,12 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
     fn from(error: E) -> Self {
         let cut = |kind| matches!(kind, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
         match error.into() {
+            // The last is what a flipped bit makes of the version: no older one was ever written.
             error @ (redb::Error::Corrupted(_)
             | redb::Error::RepairAborted
             | redb::Error::TableTypeMismatch { .. }
-            | redb::Error::TypeDefinitionChanged { .. }) => Self::Damaged(error.to_string()),
+            | redb::Error::TypeDefinitionChanged { .. }
+            | redb::Error::UpgradeRequired(_)) => Self::Damaged(error.to_string()),
             redb::Error::Io(error) if cut(error.kind()) => Self::Damaged(error.to_string()),
             error => Self::Failed(error),
         }
