@@ -9,6 +9,7 @@
 //! - [`Transport`] is what carries datagrams: [`Udp`], [`memory`] inside the process, and `faults`
 //!   around either (feature `faults`).
 //! - `state` (feature `state`): what a node must not forget when its process ends, in a file.
+//! - `metrics` (feature `metrics`): a node's counters for whatever records metrics in the process.
 //! - The program `gossip` (feature `cli`): an agent, and the verbs that talk to it.
 //!
 //! ```
@@ -66,6 +67,8 @@ pub mod faults;
 mod handle;
 mod keyring;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod presence;
 mod sealed;
 #[cfg(feature = "state")]

@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, journal, metrics, socket};
+use crate::{admin, journal, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -89,7 +89,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         None => (None, Past::default()),
     };
     let (scrapes, metrics) = match config.metrics {
-        Some(addr) => metrics::listen(addr).await.map(|(scrapes, at)| (Some(scrapes), Some(at)))?,
+        Some(addr) => scrape::listen(addr).await.map(|(scrapes, at)| (Some(scrapes), Some(at)))?,
         None => (None, None),
     };
     let contacts = contacts(&config, &past);
@@ -106,7 +106,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     let written = tokio::spawn(journal::write(Arc::clone(&running)));
     let served = tokio::spawn(admin::serve(Arc::clone(&listener), Arc::clone(&running)));
     if let Some(scrapes) = scrapes {
-        tokio::spawn(metrics::serve(scrapes, Arc::clone(&running)));
+        tokio::spawn(scrape::serve(scrapes, Arc::clone(&running)));
     }
     tokio::spawn(contacts.ask(node.clone()));
     tokio::spawn(measure(node.clone(), running.config.load, running.config.tick));
