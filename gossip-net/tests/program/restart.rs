@@ -81,8 +81,8 @@ fn a_damaged_state_is_set_aside_and_a_newer_one_refused() {
     let said = place.run(&[&["agent"], &args[..]].concat());
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("layout 7, and this version knows 1"), "{said:?}");
-    let newer = Database::open(&file).unwrap().begin_read().unwrap();
-    let format = newer.open_table(meta).unwrap().get("format").unwrap();
+    let newer = Database::open(&file).unwrap();
+    let format = newer.begin_read().unwrap().open_table(meta).unwrap().get("format").unwrap();
     assert_eq!(format.unwrap().value(), 7_u32.to_le_bytes(), "it is as it was");
 }
 

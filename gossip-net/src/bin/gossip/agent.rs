@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use gossip_core::Peers;
 use gossip_core::membership;
 use gossip_net::state::Identity;
-use gossip_net::{Builder, Delivery, Ended, Handle, Keyring, SpawnError};
+use gossip_net::{Builder, Delivery, Handle, Keyring, SpawnError};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
@@ -80,6 +81,7 @@ pub(crate) fn run(config: Config, socket: &Path) -> Result<(), Failure> {
 }
 
 async fn live(config: Config, path: &Path) -> Result<(), Failure> {
+    let mut signals = Signals::new()?; // before there is anything to be left half done
     let listener = Arc::new(socket::listen(path).await?);
     let (keeper, past) = match &config.state {
         Some(dir) => {
@@ -104,19 +106,20 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     let running = Arc::new(running);
     let node = running.node.clone();
     let written = tokio::spawn(journal::write(Arc::clone(&running)));
-    let served = tokio::spawn(admin::serve(Arc::clone(&listener), Arc::clone(&running)));
+    let mut parts = JoinSet::new();
+    parts.spawn(admin::serve(Arc::clone(&listener), Arc::clone(&running)));
     if let Some(scrapes) = scrapes {
-        tokio::spawn(scrape::serve(scrapes, Arc::clone(&running)));
+        parts.spawn(scrape::serve(scrapes, Arc::clone(&running)));
     }
-    tokio::spawn(contacts.ask(node.clone()));
-    tokio::spawn(measure(node.clone(), running.config.load, running.config.tick));
+    parts.spawn(contacts.ask(node.clone()));
+    parts.spawn(measure(node.clone(), running.config.load, running.config.tick));
     info!(name = running.config.name, addr = %node.id(), socket = %path.display(), "ready");
 
-    let mut signals = Signals::new()?;
     let leave = tokio::select! {
         () = signals.next() => None,
         asked = asked.recv() => asked,
         ended = node.wait() => return unwanted(&ended),
+        died = death(&mut parts) => return unwanted(&died),
     };
     info!("leaving: a second signal ends the agent at once");
     let acknowledged = tokio::select! {
@@ -137,8 +140,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         }
     }
     // The socket goes with the last who holds it.
-    served.abort();
-    let _ = served.await;
+    parts.shutdown().await;
     drop(listener);
     Ok(())
 }
@@ -251,8 +253,19 @@ async fn farewell(running: &Running) -> u8 {
     acknowledged
 }
 
-/// The node has ended, and nobody has asked for it.
-fn unwanted(ended: &Ended) -> Result<(), Failure> {
+/// Waits until a part has died, which must not go unseen. One that has nothing to do may end.
+async fn death(parts: &mut JoinSet<()>) -> JoinError {
+    loop {
+        match parts.join_next().await {
+            Some(Ok(())) => {}
+            Some(Err(died)) => return died,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Something has ended, and nobody has asked for it.
+fn unwanted(ended: &impl std::fmt::Display) -> Result<(), Failure> {
     error!("{ended}");
     Err(Failure::refused(ended))
 }
