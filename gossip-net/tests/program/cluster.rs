@@ -1,6 +1,7 @@
 //! Several agents: what one is told, the others hear.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
@@ -159,4 +160,52 @@ fn who_has_another_key_or_cluster_is_refused_and_counted() {
         if counts.contains("foreign cluster") { Ok(()) } else { Err(counts) }
     });
     place.wait_members("e", &["e"]);
+}
+
+/// Claim 5 of the issue: the secret is changed while the cluster runs, and nothing is refused.
+#[test]
+fn a_secret_is_changed_in_three_steps_and_nothing_is_refused() {
+    let place = Place::new();
+    let secret = || place.run(&["keygen"]).out;
+    let (old, new) = (secret(), secret());
+    let names = ["a", "b", "c"];
+    let say = |name: &str, text: &str| {
+        let path = place.path(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let mut agents = Vec::new();
+    for name in names {
+        let file = say(&format!("{name}.key"), &old);
+        let mut args = vec!["--name", name, "--key-file", &file];
+        let first = agents.first().map(|_| place.addr("a"));
+        args.extend(first.iter().flat_map(|first| ["--join", first]));
+        agents.push(place.agent(&args));
+    }
+    let heard = |name: &str| place.info(name)["frames"]["in"].as_u64().unwrap();
+    for text in [format!("{old}{new}"), format!("{new}{old}"), new.clone()] {
+        for name in names {
+            say(&format!("{name}.key"), &text);
+            let said = place.run(&["--agent", name, "reload"]);
+            assert_eq!((said.code, said.out.as_str()), (0, "read again\n"), "{said:?}");
+        }
+        for name in names {
+            let before = heard(name);
+            eventually("the others are heard", || {
+                let now = heard(name);
+                if now > before + 20 { Ok(()) } else { Err(format!("{before}, {now}")) }
+            });
+        }
+    }
+    for name in names {
+        place.wait_members(name, &names);
+        let info = place.info(name);
+        assert_eq!(info["keys"].as_array().unwrap().len(), 1);
+        let counts = &info["counts"]["transport"];
+        assert!(counts.is_null(), "nothing refused at {name}: {counts}");
+    }
+    say("a.key", "nonsense");
+    assert_eq!(place.run(&["--agent", "a", "reload"]).code, 2);
+    assert_eq!(place.info("a")["keys"].as_array().unwrap().len(), 1, "as it was");
 }

@@ -15,8 +15,9 @@ use tokio::io::{
     AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
 };
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::agent::{Leave, Running};
 use crate::contacts::Contact;
@@ -25,7 +26,7 @@ use crate::journal::describe;
 use crate::protocol::{ASK, Answer, Request};
 use crate::socket::{Guest, Listener};
 use crate::stack::{Asked, News};
-use crate::views;
+use crate::{keys, views};
 
 /// Guests at a time. Our choice: more are told so.
 const GUESTS: usize = 64;
@@ -166,6 +167,14 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
             }
             let delete = gossip_entropy::Command::delete(&key);
             write(running, key, delete.map_err(|e| refused("the key", e))?).await
+        }
+        Request::Reload {} => {
+            let (Some(keys), Some(file)) = (&running.keys, &running.config.key_file) else {
+                return Err(Failure::refused("the agent has no --key-file to read again"));
+            };
+            block_in_place(|| keys::reload(keys, file))?;
+            info!(keys = ?keys.ids(), "the secrets were read again");
+            Ok(json!({ "keys": views::key_ids(keys) }))
         }
         // Those that go on were taken before.
         Request::Info {}

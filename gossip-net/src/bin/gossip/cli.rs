@@ -114,6 +114,8 @@ enum Question {
     Aggregate,
     /// How the agent is
     Info,
+    /// Have the agent read its file of secrets again
+    Reload,
     /// Print all that happens, as it does
     Monitor {
         #[command(flatten)]
@@ -212,6 +214,7 @@ impl Question {
             Self::Monitor { extent } => {
                 (Request::Monitor { recent: extent.recent }, Show::Happenings, Some(extent))
             }
+            Self::Reload => (Request::Reload {}, Show::Word("read again"), None),
             Self::Info => (Request::Info {}, Show::Fields, None),
         }
     }

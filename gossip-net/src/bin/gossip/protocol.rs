@@ -59,6 +59,8 @@ pub(crate) enum Request {
     Aggregate {},
     /// How the agent is.
     Info {},
+    /// Read the file of secrets again.
+    Reload {},
 }
 
 /// What is answered.

@@ -38,6 +38,11 @@ pub(crate) const fn status(status: &Status) -> &'static str {
     }
 }
 
+/// The names of the secrets, which tell nothing of them; the first seals.
+pub(crate) fn key_ids(keys: &Keyring) -> Vec<String> {
+    keys.ids().iter().map(ToString::to_string).collect()
+}
+
 /// The name of `peer`, if it has told one.
 pub(crate) fn name(agent: &Agent<SocketAddr>, peer: SocketAddr) -> Option<String> {
     agent.members.profile(peer).map(|name| text(name))
@@ -95,8 +100,6 @@ pub(crate) fn aggregate(running: &Running) -> Value {
 pub(crate) fn info(running: &Running) -> Value {
     let Running { node, config, socket, metrics, started, keys, .. } = running;
     let status_now = node.status();
-    let ids = keys.as_ref().map(Keyring::ids);
-    let ids = ids.map(|ids| ids.iter().map(ToString::to_string).collect::<Vec<_>>());
     let mut info = json!({
         "name": config.name,
         "addr": node.id(),
@@ -112,7 +115,7 @@ pub(crate) fn info(running: &Running) -> Value {
         "socket": socket,
         "metrics": metrics,
         "state_dir": config.state,
-        "keys": ids,
+        "keys": keys.as_ref().map(key_ids),
     });
     let stack = node.read(stack);
     for part in [stack, traffic(running)] {
