@@ -1,6 +1,6 @@
 //! What a node counts, told to the recorder of metrics that the process has.
 //!
-//! Not a protocol: [`record`] hands a node's counters and status to the [`metrics`](::metrics)
+//! Not a protocol: [`record`] hands a node's counters and status to the [`metrics`]
 //! facade; which exporter they go to is the owner's choice. Call it before each scrape, or now and
 //! then. Names begin with `gossip_`; labels are layers, causes and directions, which are bounded.
 //!
