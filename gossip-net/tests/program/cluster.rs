@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use crate::harness::{Agent, Place, eventually};
 
-/// Three agents, whose loads are 1, 2 and 3, once they know each other.
-fn three(place: &Place) -> Vec<Agent> {
-    let mut agents = vec![place.agent(&["--name", "a", "--load", "1"])];
+/// Three agents with this tick, whose loads are 1, 2 and 3, once they know each other.
+fn three(place: &Place, tick: &str) -> Vec<Agent> {
+    let mut agents = vec![place.agent(&["--name", "a", "--load", "1", "--tick", tick])];
     let first = place.addr("a");
     for (name, load) in [("b", "2"), ("c", "3")] {
-        agents.push(place.agent(&["--name", name, "--load", load, "--join", &first]));
+        let args = ["--name", name, "--load", load, "--join", &first, "--tick", tick];
+        agents.push(place.agent(&args));
     }
     for of in ["a", "b", "c"] {
         place.wait_members(of, &["a", "b", "c"]);
@@ -23,7 +24,7 @@ fn three(place: &Place) -> Vec<Agent> {
 #[test]
 fn three_agents_publish_write_and_average() {
     let place = Place::new();
-    let _agents = three(&place);
+    let _agents = three(&place, "50ms");
     let mut on_topic = Agent::of(&mut place.gossip(&[
         "--agent",
         "c",
@@ -77,7 +78,7 @@ fn three_agents_publish_write_and_average() {
 #[test]
 fn leaving_is_told_whoever_asks_for_it() {
     let place = Place::new();
-    let mut agents = three(&place);
+    let mut agents = three(&place, "50ms");
     let (mut c, mut b, mut a) =
         (agents.pop().unwrap(), agents.pop().unwrap(), agents.pop().unwrap());
     let left = |of: &str, who: &str| {
@@ -101,6 +102,33 @@ fn leaving_is_told_whoever_asks_for_it() {
     let (status, text) = a.end();
     assert_eq!(status.code(), Some(0), "{text}");
     assert!(!place.socket("a").exists());
+}
+
+/// Failure 8 of the operations document: a process that stood still is presumed dead meanwhile, is
+/// back when it runs again, and takes nobody else for dead because of its own sleep.
+#[test]
+fn a_process_that_stood_still_comes_back_and_accuses_nobody() {
+    let place = Place::new();
+    // Answers are waited for 100 ms: on a busy machine, too, only who is stopped is late.
+    let agents = three(&place, "200ms");
+    let state = |of: &str, who: &str, wanted: &str| {
+        eventually(&format!("{who} is {wanted} at {of}"), || {
+            let members = place.members(of);
+            let member = (who.to_owned(), wanted.to_owned());
+            if members.contains(&member) { Ok(()) } else { Err(format!("{members:?}")) }
+        });
+    };
+    agents[1].signal("STOP");
+    state("a", "b", "dead");
+    state("c", "b", "dead");
+    agents[1].signal("CONT");
+    for of in ["a", "b", "c"] {
+        place.wait_members(of, &["a", "b", "c"]);
+    }
+    for of in ["a", "c"] {
+        assert_eq!(place.info(of)["probes"]["refuted"], 0, "nobody accused {of}");
+    }
+    assert!(place.info("b")["incarnation"].as_u64().unwrap() > 0, "it has contradicted");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use gossip_net::state::{ASIDE, FILE};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use crate::harness::{Place, eventually};
+use crate::harness::{Agent, Place, eventually};
 
 /// Lessons 6 and 10 of the operations document: a node that was killed is itself again, with an
 /// incarnation above all that was said of it, and finds its peers without being told a contact.
@@ -49,6 +49,46 @@ fn who_was_killed_is_itself_again_and_finds_its_peers() {
     drop(b);
     let _a = place.agent(&args);
     assert_eq!(place.run(&["--agent", "a", "get", "theirs"]).out, "kept, too\n");
+}
+
+/// Lesson 5: all are restarted at once, at ports that nobody has told them, and with no contacts:
+/// they are one cluster again.
+#[test]
+fn all_restarted_at_once_find_each_other() {
+    let place = Place::new();
+    let names = ["a", "b", "c"];
+    let dirs = names.map(|name| place.path(&format!("state-{name}")).display().to_string());
+    let mut agents = Vec::new();
+    for (name, dir) in names.iter().zip(&dirs) {
+        let mut args = vec!["--name", *name, "--state", dir];
+        let first = agents.first().map(|_| place.addr("a"));
+        args.extend(first.iter().flat_map(|first| ["--join", first]));
+        agents.push(place.agent(&args));
+    }
+    for name in names {
+        place.wait_members(name, &names);
+    }
+    let addrs = names.map(|name| place.addr(name));
+    // Each is killed when it has kept the others.
+    for (at, dir) in dirs.iter().enumerate() {
+        eventually("the peers are kept", || {
+            let held = fs::read(format!("{dir}/{FILE}")).unwrap();
+            let found =
+                |addr: &String| held.windows(addr.len()).any(|part| part == addr.as_bytes());
+            let others = addrs.iter().enumerate().filter(|other| other.0 != at);
+            if others.map(|other| other.1).all(found) { Ok(()) } else { Err(String::new()) }
+        });
+    }
+    for agent in &mut agents {
+        agent.kill();
+    }
+    let start = |(name, dir): (&&str, &String)| place.start(&["--name", name, "--state", dir]);
+    let _again: Vec<Agent> = names.iter().zip(&dirs).map(start).collect();
+    for name in names {
+        eventually("it answers", || place.json(&["--agent", name, "info"]).ok_or_else(String::new));
+        place.wait_members(name, &names);
+    }
+    assert_eq!(names.map(|name| place.addr(name)), addrs);
 }
 
 /// Expectation 11: a corrupted file is reported and set aside, and the node starts fresh.
