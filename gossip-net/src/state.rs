@@ -268,6 +268,26 @@ impl State {
         })
     }
 
+    /// Keeps these records of `layer`, and forgets all others that it has.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Failed`] if the file cannot be written; those before are kept then.
+    pub fn replace_records<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        layer: &str,
+        records: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), StateError> {
+        self.change(|change| {
+            let mut table = change.open_table(RECORDS)?;
+            table.retain_in((layer, &[][..]).., |(of, _), _| of != layer)?;
+            for (key, value) in records {
+                table.insert((layer, key.as_ref()), value.as_ref())?;
+            }
+            Ok(())
+        })
+    }
+
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
         let Some(table) = present(self.file.begin_read()?.open_table(META))? else {
             return Ok(None);

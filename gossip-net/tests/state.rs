@@ -74,7 +74,10 @@ fn layers_are_apart_and_records_are_forgotten_one_by_one() {
     state.set_records("data", [(&b"a"[..], None), (b"", Some(&b"5"[..]))]).unwrap();
     let pair = |key: &[u8], value: &[u8]| (key.to_vec(), value.to_vec());
     assert_eq!(state.records("data").unwrap(), [pair(b"", b"5"), pair(b"b", b"2")]);
+    state.replace_records("data", [(b"c", b"6")]).unwrap();
+    assert_eq!(state.records("data").unwrap(), [pair(b"c", b"6")]);
     assert_eq!(state.records("dat").unwrap(), [pair(b"z", b"3")]);
+    assert_eq!(state.records("data2").unwrap(), [pair(b"a", b"4")]);
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn wrong_words_are_usage_and_say_what_would_be_right() {
         (&["members", "--timeout", "5"], "unit"),
         (&["subscribe", "--count", "0"], "0"),
         (&["agent", "--tikc", "1s"], "--tick"),
+        (&["agent", "--agent", "a"], "--name"),
         (&["agent", "--tick", "5"], "--tick: `5`: say the unit"),
         (&["agent", "--tick", "2h"], "1ms to 1h"),
         (&["agent", "--name", "a/b"], "--name: it is part of a file's name"),

@@ -199,7 +199,7 @@ async fn write(running: &Running, key: String, command: Write) -> Result<Value, 
     running.node.call(Asked::data(command)).await.map_err(call_failed)?;
     if let Some(keeper) = &running.keeper {
         let keys = [key.into_bytes()].into();
-        let kept = keeper.keep_data(&running.node, Some(&keys));
+        let kept = keeper.keep_some(&running.node, &keys);
         kept.map_err(|e| refused("written, and told others, but not kept", e))?;
     }
     Ok(json!({}))

@@ -129,7 +129,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     // The journal ends with the node, and keeps what is left to be kept.
     let _ = written.await;
     if let Some(keeper) = &running.keeper {
-        let kept = keeper.keep_peers(&node).and_then(|()| keeper.keep_data(&node, None));
+        let kept = keeper.keep_peers(&node).and_then(|()| keeper.keep_data(&node));
         kept.unwrap_or_else(|e| error!("{e}"));
     }
     info!(acknowledged, "left");

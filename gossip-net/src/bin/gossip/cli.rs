@@ -173,8 +173,12 @@ fn variable(name: &str) -> Option<String> {
 impl Cli {
     fn run(self, matches: &ArgMatches) -> Result<(), Failure> {
         let socket = self.socket.or_else(|| variable("GOSSIP_SOCKET").map(PathBuf::from));
+        let agent_said = self.agent.is_some();
         let named = self.agent.or_else(|| variable("GOSSIP_AGENT"));
         let (request, show, extent) = match self.verb {
+            Verb::Agent { .. } if agent_said => {
+                return Err(Failure::usage("--agent says whom to talk to; an agent has a --name"));
+            }
             Verb::Agent { config, print_config } => {
                 let none = ArgMatches::default();
                 let flags = matches.subcommand_matches("agent").unwrap_or(&none);

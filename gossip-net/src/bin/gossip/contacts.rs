@@ -19,7 +19,7 @@ use gossip_net::state::Known;
 use tokio::net::lookup_host;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::agent::Node;
 
@@ -111,11 +111,15 @@ impl Contacts {
         let tick = self.tick;
         let (mut pause, mut failing, mut read) = (tick * FIRST, Vec::new(), None);
         loop {
-            for contact in self.given.iter().cloned().chain(self.listed(&mut read)) {
-                ask(&node, &contact, &mut failing).await;
-            }
             for peer in self.some_remembered(&mut random) {
                 meet(&node, peer).await;
+            }
+            let mut contacts = self.given.clone();
+            contacts.extend(self.listed(&mut read));
+            // Names come last: to look one up may take long.
+            contacts.sort_by_key(|contact| matches!(contact, Contact::Name(_)));
+            for contact in contacts {
+                ask(&node, &contact, &mut failing).await;
             }
             sleep(pause.mul_f64(0.5 + 0.5 * random.unit())).await;
             let longest = LONGEST.max(tick * FIRST);
@@ -168,7 +172,7 @@ async fn ask(node: &Node, contact: &Contact, failing: &mut Vec<Contact>) {
         (Ok(addrs), known) => {
             if let Some(at) = known {
                 failing.remove(at);
-                warn!(%contact, "the name is known again");
+                info!(%contact, "the name is known again");
             }
             for addr in addrs {
                 meet(node, addr).await;

@@ -25,6 +25,9 @@ use crate::views::{self, text, word};
 /// How often what peers have changed is kept. Our choice.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// Keys changed between two flushes above which all are kept: no more is noted. Our choice.
+const KEYS: usize = 4_096;
+
 /// How often the log says that all is well, in flushes. Our choice: a silent log says nothing.
 const HEARTBEAT: u64 = 300;
 
@@ -154,8 +157,9 @@ impl Journal {
                 self.judge(kept.unwrap_or(Ok(())));
             }
             Told::members(_) => self.peers = true,
-            Told::data(gossip_entropy::Event::Changed { key, .. }) => {
+            Told::data(gossip_entropy::Event::Changed { key, .. }) if !self.all => {
                 self.keys.insert(key.to_vec());
+                self.all |= self.keys.len() > KEYS;
             }
             _ => {}
         }
@@ -214,9 +218,9 @@ impl Journal {
         }
         let keys = std::mem::take(&mut self.keys);
         if std::mem::take(&mut self.all) {
-            self.judge(keeper.keep_data(&self.running.node, None));
+            self.judge(keeper.keep_data(&self.running.node));
         } else if !keys.is_empty() {
-            self.judge(keeper.keep_data(&self.running.node, Some(&keys)));
+            self.judge(keeper.keep_some(&self.running.node, &keys));
         }
     }
 

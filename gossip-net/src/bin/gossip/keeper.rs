@@ -9,9 +9,9 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gossip_core::Wire;
-use gossip_core::membership::Store;
+use gossip_core::membership::{Standing, Store};
 use gossip_entropy::message::Update;
-use gossip_net::state::{Found, Identity, Known, State, StateError};
+use gossip_net::state::{Found, Identity, Known, Record, State, StateError};
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 
@@ -87,34 +87,47 @@ impl Keeper {
 
     /// Keeps everybody known.
     pub(crate) fn keep_peers(&self, node: &Node) -> Result<(), StateError> {
-        let known = node.read(|agent| {
-            let known = |(peer, standing): (SocketAddr, gossip_core::membership::Standing)| Known {
-                peer,
-                member: standing.state.is_member(),
-            };
-            agent.members.known().map(known).collect::<Vec<_>>()
-        });
-        block_in_place(|| self.state().set_peers(known))
+        let known = |(peer, standing): (SocketAddr, Standing)| Known {
+            peer,
+            member: standing.state.is_member(),
+        };
+        self.keep(|state| {
+            let all: Vec<Known> = node.read(|agent| agent.members.known().map(known).collect());
+            state.set_peers(all)
+        })
     }
 
-    /// Keeps what the store has of these keys, or of all.
-    pub(crate) fn keep_data(
+    /// Keeps what the store has of these keys.
+    pub(crate) fn keep_some(
         &self,
         node: &Node,
-        keys: Option<&BTreeSet<Vec<u8>>>,
+        keys: &BTreeSet<Vec<u8>>,
     ) -> Result<(), StateError> {
-        let records: Vec<(Vec<u8>, Option<Vec<u8>>)> = node.read(|agent| {
-            let wanted = |entry: &Entry| keys.is_none_or(|keys| keys.contains(&entry.key[..]));
-            agent.data.entries().filter(wanted).map(|entry| record(&entry)).collect()
-        });
-        block_in_place(|| self.state().set_records(DATA, records))
+        self.keep(|state| {
+            let records = records(node, |entry| keys.contains(&entry.key[..]));
+            state.set_records(DATA, records.into_iter().map(|(key, bytes)| (key, Some(bytes))))
+        })
+    }
+
+    /// Keeps what the store has, and nothing else.
+    pub(crate) fn keep_data(&self, node: &Node) -> Result<(), StateError> {
+        self.keep(|state| state.replace_records(DATA, records(node, |_| true)))
+    }
+
+    /// What is kept is looked up under the lock: nobody keeps what is older than what is kept.
+    fn keep(&self, work: impl FnOnce(&State) -> Result<(), StateError>) -> Result<(), StateError> {
+        block_in_place(|| work(&self.state()))
     }
 }
 
-fn record(entry: &Entry) -> (Vec<u8>, Option<Vec<u8>>) {
+fn records(node: &Node, wanted: impl Fn(&Entry) -> bool) -> Vec<Record> {
+    node.read(|agent| agent.data.entries().filter(wanted).map(|entry| record(&entry)).collect())
+}
+
+fn record(entry: &Entry) -> Record {
     let mut bytes = Vec::with_capacity(entry.encoded_len());
     entry.encode(&mut bytes);
-    (entry.key.to_vec(), Some(bytes))
+    (entry.key.to_vec(), bytes)
 }
 
 fn read(state: &mut State) -> Result<Past, StateError> {
