@@ -23,7 +23,7 @@ use crate::keyring::Keyring;
 use crate::presence::Presence;
 use crate::sealed::Sealed;
 use crate::task::{Pace, Task};
-use crate::transport::{Transport, canonical, nobody};
+use crate::transport::{Transport, canonical, nobody, problem};
 use crate::udp::Udp;
 
 /// Where a node begins: [`Node::builder`].
@@ -66,7 +66,7 @@ pub const EVENTS: usize = 1_024;
 const COMMANDS: usize = 64;
 
 /// The most contacts. Our choice: each is asked in turn.
-const CONTACTS: usize = 256;
+pub(crate) const CONTACTS: usize = 256;
 
 enum Place {
     Bind(SocketAddr),
@@ -306,14 +306,7 @@ fn check_contacts(
 ) -> Result<Vec<SocketAddr>, SpawnError> {
     let mut checked = Vec::with_capacity(contacts.len());
     for contact in contacts.into_iter().map(canonical) {
-        let problem = if contact == me || contact == bound {
-            Some("this node itself; give another node's address, or none to the first node")
-        } else if bound.is_ipv4() && contact.is_ipv6() {
-            Some("an IPv6 address, which a node bound to an IPv4 one cannot reach; bind [::]")
-        } else {
-            nobody(contact)
-        };
-        if let Some(problem) = problem {
+        if let Some(problem) = problem(contact, me, bound) {
             return Err(SpawnError::Contact { contact, problem });
         }
         if !checked.contains(&contact) {

@@ -135,6 +135,7 @@ impl<S: Stack> Task<S> {
                         // Nobody waits for it any more: that is the caller's choice.
                         let _ = answer.send(result);
                     }
+                    Some(Ask::Contact(peer)) => self.contact(peer).await,
                     Some(Ask::Leave) => {
                         self.call(Node::leave).await;
                         self.save_counts();
@@ -208,6 +209,19 @@ impl<S: Stack> Task<S> {
             Act::Wait(until) => until,
             Act::Ask { .. } => now + REST,
         }
+    }
+
+    /// The owner names one more contact.
+    async fn contact(&mut self, peer: SocketAddr) {
+        self.presence.add(peer);
+        self.shared.status.send_if_modified(|status| {
+            let waits = matches!(status, Status::Waiting);
+            if waits {
+                *status = Status::Joining;
+            }
+            waits
+        });
+        self.call(|node, at, out| node.contact(peer, at, out)).await;
     }
 
     /// Takes in datagrams that wait, up to [`BATCH`].
