@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gossip_core::flight::Input;
 use gossip_core::node::{Clock, Effects, Node};
 use gossip_core::{Counts, Protocol, Receipt, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +16,7 @@ use crate::counters::Counters;
 use crate::end::Ended;
 use crate::events::{Events, Ring};
 use crate::presence::Status;
+use crate::tape::Tape;
 use crate::transport::{canonical, problem};
 
 /// What the owner asks of the task.
@@ -293,14 +295,21 @@ impl fmt::Display for ContactError {
 
 impl Error for ContactError {}
 
-/// A call of the node, with the time of the call.
-pub(crate) fn enter<S: Protocol, R>(
+/// Gives the node something, and writes that down if it is recorded.
+pub(crate) fn enter<S: Stack>(
     shared: &Shared<S>,
+    tape: &mut Option<Tape>,
     clock: Clock,
-    call: impl FnOnce(&mut Node<S>, Clock, &mut Effects<S>) -> R,
-) -> R {
+    input: Input<'_, S>,
+) -> Result<Receipt, Refusal> {
     let State { node, effects, .. } = &mut *shared.lock();
-    let result = call(node, clock, effects);
+    if let Some(tape) = tape {
+        tape.note(&input, clock);
+    }
+    let result = input.give(node, clock, effects);
+    if let Some(tape) = tape {
+        tape.came_out(effects);
+    }
     effects.watches.clear(); // datagrams have no connections to watch
     shared.events.extend(effects.events.drain(..));
     result

@@ -73,6 +73,7 @@ mod presence;
 mod sealed;
 #[cfg(feature = "state")]
 pub mod state;
+mod tape;
 mod task;
 mod transport;
 mod udp;

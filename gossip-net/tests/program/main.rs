@@ -5,5 +5,6 @@ mod admin;
 mod cluster;
 mod harness;
 mod readme;
+mod recording;
 mod restart;
 mod usage;

@@ -270,7 +270,7 @@ async fn stream(
     loop {
         let happened = tokio::select! {
             delivery = events.recv() => match delivery {
-                Some(Delivery::Event(event)) => describe(node, &event),
+                Some(Delivery::Event(event)) => node.read(|agent| describe(agent, &event)),
                 Some(Delivery::Lagged(missed)) => {
                     Some(json!({ "event": "lagged", "missed": missed }))
                 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gossip_core::Peers;
-use gossip_core::membership;
+use gossip_core::{Finite, Peers, Wire, membership};
 use gossip_net::state::Identity;
 use gossip_net::{Builder, Delivery, Handle, Keyring, SpawnError};
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +22,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, journal, scrape, socket};
+use crate::{admin, journal, replay, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -159,16 +158,16 @@ fn contacts(config: &Config, past: &Past) -> Contacts {
 /// Starts the node, if its port is of no matter at the address of its earlier life.
 async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failure> {
     let load = match (config.load.measure(), config.load) {
-        (Ok(load), _) => load,
+        (Ok(load), _) => Finite::new(load).unwrap_or_default(),
         (Err(why), Load::Auto) => {
             warn!(why, "the load is taken to be 0");
-            0.0
+            Finite::default()
         }
         (Err(why), _) => return Err(Failure::usage(why)),
     };
     let start = Start {
         name: config.card.clone(),
-        tick: config.tick,
+        tick_micros: config.tick.as_micros() as u64,
         load,
         incarnation: past.incarnation,
         joins,
@@ -183,7 +182,13 @@ async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failur
     for (at, bind) in binds.iter().enumerate() {
         let mut stack = start.clone().stack().map_err(Failure::usage)?;
         past.restore(&mut stack);
-        match Box::pin(builder(config, *bind, stack).spawn()).await {
+        let mut builder = builder(config, *bind, stack);
+        if let Some(path) = &config.record {
+            let mut about = Vec::new();
+            start.encode(&mut about);
+            builder = builder.record(replay::create(path)?, replay::MOST, about);
+        }
+        match Box::pin(builder.spawn()).await {
             Err(SpawnError::Taken { addr }) if at + 1 < binds.len() => {
                 warn!(%addr, "the address of the earlier life is taken: peers meet a new member");
             }
@@ -219,7 +224,7 @@ async fn measure(node: Node, load: Load, tick: Duration) {
     loop {
         sleep(MEASURE.max(tick)).await;
         // That it cannot be measured was told at the start.
-        let Some(load) = load.measure().ok().and_then(gossip_core::Finite::new) else { continue };
+        let Some(load) = load.measure().ok().and_then(Finite::new) else { continue };
         let mean = Asked::mean(gossip_aggregate::mean::Set(load));
         let slices = Asked::slices(gossip_overlay::slicing::Command::SetAttribute(load));
         for command in [mean, slices] {

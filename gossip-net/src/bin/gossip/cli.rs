@@ -14,7 +14,7 @@ use crate::config::{Config, Span};
 use crate::exit::{CODES, Failure};
 use crate::protocol::Request;
 use crate::settings::{self, Settings};
-use crate::{agent, keys, socket};
+use crate::{agent, keys, replay, socket};
 
 /// A node of a gossip cluster, and the verbs that talk to it.
 #[derive(Debug, Parser)]
@@ -52,6 +52,11 @@ enum Verb {
     Keygen {
         /// A new file for it; stdout if none is named
         file: Option<PathBuf>,
+    },
+    /// Do again what a node has recorded with --record, and print what it told
+    Replay {
+        /// The recording
+        file: PathBuf,
     },
     #[command(flatten)]
     Ask(Question),
@@ -185,6 +190,7 @@ impl Cli {
                 return start(config, print_config, socket, flags);
             }
             Verb::Keygen { file } => return keys::generate(file.as_deref()),
+            Verb::Replay { file } => return replay::run(&file, self.json),
             Verb::Ask(question) => question.ask(),
         };
         let path = socket.unwrap_or_else(|| socket::path_of(named.as_deref().unwrap_or("gossip")));

@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) tick: Duration,
     pub(crate) load: Load,
     pub(crate) state: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) keys: Option<Keyring>,
     pub(crate) plaintext: bool,
@@ -59,6 +60,7 @@ impl Config {
             tick,
             load: required(settings, "load")?,
             state: optional(settings, "state")?,
+            record: optional(settings, "record")?,
             keys: keys::load(key_file.as_deref(), secrets)?,
             key_file,
             plaintext: required(settings, "plaintext")?,
@@ -66,6 +68,10 @@ impl Config {
             log: required(settings, "log")?,
         };
         config.check_reach(settings)?;
+        if config.record.is_some() && config.state.is_some() {
+            let what = "not with state: what that gives back to the node is not in a recording";
+            return Err(wrong(settings, "record", what.to_owned()));
+        }
         Ok(config)
     }
 

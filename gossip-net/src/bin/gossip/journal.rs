@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
 
-use crate::agent::{Node, Running};
+use crate::agent::Running;
 use crate::clock::now;
 use crate::limit::{Limit, Verdict};
-use crate::stack::Told;
+use crate::stack::{Agent, Told};
 use crate::table::line;
 use crate::views::{self, text, word};
 
@@ -31,9 +31,9 @@ const KEYS: usize = 4_096;
 /// How often the log says that all is well, in flushes. Our choice: a silent log says nothing.
 const HEARTBEAT: u64 = 300;
 
-/// What an event says; nothing if it is of no interest to people.
-pub(crate) fn describe(node: &Node, event: &Told) -> Option<Value> {
-    let name = |peer: SocketAddr| node.read(|agent| views::name(agent, peer));
+/// What an event of `agent`'s says; nothing if it is of no interest to people.
+pub(crate) fn describe(agent: &Agent<SocketAddr>, event: &Told) -> Option<Value> {
+    let name = |peer: SocketAddr| views::name(agent, peer);
     Some(match event {
         Told::members(event) => member(event, name)?,
         Told::ring(tman::Event::Converged) => json!({ "event": "ring", "settled": true }),
@@ -55,7 +55,7 @@ pub(crate) fn describe(node: &Node, event: &Told) -> Option<Value> {
         Told::data(gossip_entropy::Event::Changed { key, stamp, deleted }) => json!({
             "event": "value",
             "key": text(key),
-            "value": node.read(|agent| agent.data.get(key).map(text)),
+            "value": agent.data.get(key).map(text),
             "deleted": deleted,
             "origin": stamp.origin,
         }),
@@ -163,7 +163,8 @@ impl Journal {
             }
             _ => {}
         }
-        let Some(happened) = describe(&self.running.node, event) else { return };
+        let happened = self.running.node.read(|agent| describe(agent, event));
+        let Some(happened) = happened else { return };
         let (kind, loud) = match event {
             Told::members(membership::Event::Duplicate) => ("duplicate", true),
             Told::members(_) => ("member", true),

@@ -17,6 +17,7 @@ mod keys;
 mod limit;
 mod load;
 mod protocol;
+mod replay;
 mod scrape;
 mod settings;
 mod socket;

@@ -50,7 +50,7 @@ impl Key {
 pub(crate) const PREFIX: &str = "GOSSIP_";
 
 /// All settings, in the order of the help.
-pub(crate) const KEYS: [Key; 13] = [
+pub(crate) const KEYS: [Key; 14] = [
     key("name", "NAME", "gossip").help("What people call the node: up to 32 bytes, a label only"),
     key("cluster", "NAME", "gossip").help("The cluster's name, the same on all nodes"),
     key("bind", "ADDR", "127.0.0.1:0").help("The UDP address to bind; port 0 is any free one"),
@@ -63,6 +63,8 @@ pub(crate) const KEYS: [Key; 13] = [
     key("load", "SOURCE", "auto")
         .help("What is averaged: host (load average), process (share of a CPU), a number, or auto"),
     key("state", "DIR", "").help("Where to keep what must outlive the process; nowhere by default"),
+    key("record", "FILE", "")
+        .help("Record all that the node is given, for `gossip replay`; up to 1 GiB, in clear"),
     key("key-file", "FILE", "").help("A file of secrets, one a line; the first seals"),
     key("plaintext", "BOOL", "false")
         .help("Whether to go without keys where others reach the node"),

@@ -10,7 +10,8 @@ use gossip_aggregate::{Average, Count, Leaders, Mean, push_pull};
 use gossip_core::membership::{self, Swim};
 use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::{
-    Blob, Context, Describe, Layer, Nothing, ParameterError, PeerId, Protocol, message, stack,
+    Blob, Context, Describe, Finite, Layer, Nothing, ParameterError, PeerId, Protocol, message,
+    stack,
 };
 use gossip_dissem::{RumorMongering, rumor};
 use gossip_entropy::Replica;
@@ -98,24 +99,28 @@ stack! {
     }
 }
 
-/// What a node begins with.
-#[derive(Clone, Debug)]
-pub(crate) struct Start {
-    pub(crate) name: Name,
-    pub(crate) tick: Duration,
-    /// The load as it was measured first.
-    pub(crate) load: f64,
-    /// The incarnation, from the node's earlier life.
-    pub(crate) incarnation: u32,
-    /// Whether there are others already: then it sits out the epochs that are under way.
-    pub(crate) joins: bool,
+message! {
+    /// What a node begins with: all that one must know to make its stack again.
+    pub(crate) struct Start {
+        /// What it is called.
+        pub(crate) name: Name,
+        /// The period of its rounds, in microseconds.
+        pub(crate) tick_micros: u64,
+        /// The load as it was measured first.
+        pub(crate) load: Finite,
+        /// The incarnation, from the node's earlier life.
+        pub(crate) incarnation: u32,
+        /// Whether there are others already: then it sits out the epochs that are under way.
+        pub(crate) joins: bool,
+    }
 }
 
 impl Start {
     /// The stack. An answer is waited for half a tick, far above a round trip where ticks are of a
     /// second.
     pub(crate) fn stack<I: PeerId>(self) -> Result<Agent<I>, ParameterError> {
-        let Self { name, tick, load, incarnation, joins } = self;
+        let Self { name, tick_micros, load, incarnation, joins } = self;
+        let (tick, load) = (Duration::from_micros(tick_micros), load.get());
         let patience = tick / 2;
         let defaults = membership::Config::default();
         let members =
