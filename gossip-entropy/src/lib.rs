@@ -21,10 +21,14 @@ extern crate alloc;
 extern crate std;
 
 mod budget;
+mod config;
 mod descent;
+mod graves;
+mod merge;
 pub mod message;
 pub mod page;
 mod path;
+mod read;
 mod recent;
 pub mod replica;
 pub mod sketch;
@@ -33,6 +37,7 @@ mod store;
 mod tree;
 pub mod union;
 
+pub use merge::Merge;
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};
 pub use stamp::Stamp;

@@ -1,7 +1,8 @@
 //! A replicated key-value store: every node writes alone, and all end with the last write.
 //!
 //! Demers, Greene, Hauser, Irish, Larson, Shenker, Sturgis, Swinehart, Terry, *Epidemic algorithms
-//! for replicated database maintenance*, PODC 1987, sections 1.1 (database), 1.3 (anti-entropy).
+//! for replicated database maintenance*, PODC 1987, sections 1.1 (database), 1.3 (anti-entropy), 2
+//! (death certificates).
 //!
 //! ```text
 //! to write:         stamp it; it is news
@@ -9,6 +10,9 @@
 //! on news:          take what is newer; it is news here too, while young
 //! on a root digest: the same as ours: nothing. Else send our news, and the digests of the root's
 //!                   children; the two go down the tree in turns, and send what is newer each way
+//! once a round:     deletions activated more than tau1 ago are discarded, or dormant at the sites
+//!                   that they name; after tau2 more, there too
+//! a dormant deletion meets an older write: it is active again, from now on
 //! ```
 //!
 //! # What holds
@@ -23,86 +27,37 @@
 //!
 //! - Stamps are those of hybrid logical clocks, not of the wall: see [`stamp`](crate::stamp).
 //! - Differences are found in a tree of digests, not by a full comparison: see the crate's README.
-//! - Deletions are kept for good and count towards the capacity: there are no dormant death
-//!   certificates yet, and so nothing deleted comes back.
+//! - A certificate younger than tau1 by one clock and older by another is sent in vain while the
+//!   clocks disagree. Who sees it as older does not take it back.
+//! - A replica that heard nobody for longer than `tau1 + tau2` drops what it holds of before that
+//!   when it hears somebody again, and gets it anew; the paper leaves such sites to their operators.
 
 use core::fmt;
+use core::ops::Bound;
 use core::time::Duration;
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
 use gossip_core::stack::FRAME_OVERHEAD;
-use gossip_core::wire::{Blob, TooLarge};
+use gossip_core::wire::{Blob, Bounded, TooLarge};
 use gossip_core::{
-    Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal, Wire, message,
+    Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal, Time, Wire,
+    message,
 };
 
 use crate::budget::{Budget, Kind};
 use crate::descent::{Done, Draft, update};
-use crate::message::{Message, Update};
+pub use crate::config::{Config, Secret};
+use crate::merge::{Join, Merge};
+use crate::message::{Grave, Message, SITES, State, Update};
 use crate::page::{MESSAGE, PAGE, Page};
 use crate::path::Path;
 use crate::recent::Recent;
 use crate::stamp::{Clock, Stamp, horizon};
-use crate::store::{Merged, Store};
-use crate::tree::{LEAF, MOST};
-
-/// A key for the hashes of keys and entries, the same at all replicas of a group.
-///
-/// With the default, whoever may write can search for entries whose hashes cancel, so that replicas
-/// that differ seem equal, or for keys that share a hash. It is not shown by `Debug`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Secret(pub [u64; 2]);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// Parameters of a replica.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Config {
-    /// The most keys, deleted ones included. When they are there, new keys are refused, those of
-    /// the owner with [`Refusal::Full`], those of peers counted as `store full`; keys that are
-    /// known can still be written and deleted.
-    pub capacity: usize,
-    /// The furthest a stamp may lie ahead of this node's wall clock; beyond it, entries are refused
-    /// and counted as `stamp too far ahead`. A peer whose clock runs further ahead is not heard
-    /// until time has caught up with it.
-    pub ahead: Duration,
-    /// The most messages of entries that are sent in one exchange to a peer that lacks them, and
-    /// again to one that asks for them. With the default of 32, that is 36 kB each. A peer has at
-    /// most two exchanges with us in a round, one opened by each side, and at most eight peers are
-    /// served in a round.
-    pub page: u16,
-    /// The most messages that are sent in one exchange for each level of the digest tree, for lists
-    /// at each level, and for requests.
-    pub probe: u16,
-    /// How often an update rides ahead of the comparison; 0: never, and only the comparison spreads
-    /// it.
-    pub copies: u8,
-    /// How long an update is news (the paper's tau): longer than it takes to reach everybody.
-    pub tau: Duration,
-    /// Keys the hashes; the same at all replicas.
-    pub secret: Secret,
-}
-
-impl Default for Config {
-    /// All our choice: 2^20 keys; stamps up to 10 minutes ahead; 32 messages of entries each way,
-    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange;
-    /// updates ride 4 times (a blind push with that counter leaves 2 % without them, paper section
-    /// 1.4, and the comparison does the rest) for a minute.
-    fn default() -> Self {
-        Self {
-            capacity: 1 << 20,
-            ahead: Duration::from_secs(600),
-            page: 32,
-            probe: 16,
-            copies: 4,
-            tau: Duration::from_secs(60),
-            secret: Secret::default(),
-        }
-    }
-}
+use crate::store::{Held, Merged, Store};
+use crate::tree::LEAF;
 
 message! {
     /// What the owner of a replica may ask.
@@ -119,6 +74,17 @@ message! {
         Delete {
             /// The key.
             key: Blob<KEY>,
+        },
+        /// Tell of changes of keys with this prefix; before the first such command, all are told.
+        /// At most 64 prefixes: more are refused with [`Refusal::Full`].
+        Subscribe {
+            /// How the keys begin.
+            prefix: Blob<KEY>,
+        },
+        /// Tell of this prefix no more; with no prefix left, no change is told.
+        Unsubscribe {
+            /// As subscribed.
+            prefix: Blob<KEY>,
         },
     }
 }
@@ -197,12 +163,18 @@ pub enum Event<I: PeerId, const KEY: usize> {
 /// ```
 #[derive(Clone)]
 pub struct Replica<I: PeerId, const KEY: usize, const VALUE: usize> {
-    store: Store<I>,
+    pub(crate) store: Store<I>,
     clock: Clock,
     recent: Recent<I>,
     budget: Budget<I>,
     ahead: Duration,
-    changes: u64,
+    /// How long all keep a certificate, and how long anybody does.
+    retention: [u64; 2],
+    sites: u8,
+    /// When a peer was last heard.
+    heard: Option<Time>,
+    /// Prefixes of which changes are told; none: all.
+    prefixes: Option<BTreeSet<Box<[u8]>>>,
 }
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
@@ -214,21 +186,33 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     ///
     /// Names the parameter that is out of bounds, its unit and its bound.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
+        Self::build(config, None)
+    }
+
+    /// An empty replica whose values merge; the same at all replicas of a group. Its keys cannot be
+    /// deleted: see [`Merge`].
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn merging<M: Merge>(config: Config) -> Result<Self, ParameterError> {
+        Self::build(config, Some(M::merge))
+    }
+
+    fn build(config: Config, join: Option<Join>) -> Result<Self, ParameterError> {
         const { assert!(Update::<I, KEY, VALUE>::MAX_LEN <= PAGE, "key and value are too long") }
         const { assert!(Message::<I, KEY, VALUE>::MAX_LEN <= MESSAGE, "a message is too long") }
-        let Config { capacity, ahead, page, probe, copies, tau, secret } = config;
-        ParameterError::new("capacity", capacity as f64, "keys", "1 to 2^30")
-            .unless((1..=MOST).contains(&capacity))?;
-        ParameterError::new("page", f64::from(page), "messages", "at least 1").unless(page >= 1)?;
-        ParameterError::new("probe", f64::from(probe), "messages", "at least 1")
-            .unless(probe >= 1)?;
+        config.check()?;
         Ok(Self {
-            store: Store::new(capacity, secret.0),
+            store: Store::new(config.capacity, config.secret.0, join, VALUE),
             clock: Clock::default(),
-            recent: Recent::new(copies, tau),
-            budget: Budget::new(page, probe),
-            ahead,
-            changes: 0,
+            recent: Recent::new(config.copies, config.tau),
+            budget: Budget::new(config.page, config.probe),
+            ahead: config.ahead,
+            retention: config.retention(),
+            sites: config.sites,
+            heard: None,
+            prefixes: None,
         })
     }
 
@@ -236,83 +220,147 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// is here. `wall` is the wall clock in microseconds since the Unix epoch. It is not told as an
     /// [`Event`], and is not news.
     pub fn restore(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> Merged {
-        self.take(entry, wall).0
+        self.take(entry, wall, None).0
     }
 
-    /// The value of `key`, if it has one.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.store.get(key)?.value.as_deref()
+    /// Takes back a snapshot made when the wall clock stood at `saved`, and returns how many
+    /// entries were not taken. If that is longer ago than deletions are remembered
+    /// (`tau1 + tau2`), values of before then are refused, since they may have been deleted: peers
+    /// that have them still will send them.
+    pub fn rejoin(
+        &mut self,
+        entries: impl IntoIterator<Item = Update<I, KEY, VALUE>>,
+        saved: u64,
+        wall: u64,
+    ) -> usize {
+        let bound = wall.saturating_sub(self.retention[1]);
+        let outdated = |entry: &Update<I, KEY, VALUE>| saved < bound && entry.stamp.micros < bound;
+        let mut take = |entry| match outdated(&entry) {
+            true => Merged::Outdated,
+            false => self.restore(entry, wall),
+        };
+        entries.into_iter().map(&mut take).filter(|merged| *merged != Merged::Taken).count()
     }
 
-    /// Who last wrote or deleted `key`, and when.
-    pub fn stamp(&self, key: &[u8]) -> Option<Stamp<I>> {
-        self.store.get(key).map(|slot| slot.stamp)
-    }
-
-    /// All keys that have values, in their order, with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.prefix(b"")
-    }
-
-    /// All keys that begin with `prefix` and have values, in their order, with their values.
-    pub fn prefix(&self, prefix: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.store.scan(prefix).filter_map(|slot| Some((&slot.key[..], slot.value.as_deref()?)))
-    }
-
-    /// All entries, deletions included: for a snapshot that [`restore`](Self::restore) takes back.
-    pub fn entries(&self) -> impl Iterator<Item = Update<I, KEY, VALUE>> {
-        self.store.scan(b"").filter_map(update)
-    }
-
-    /// How many keys have values.
-    pub const fn len(&self) -> usize {
-        self.store.live()
-    }
-
-    /// Whether no key has a value.
-    pub const fn is_empty(&self) -> bool {
-        self.store.live() == 0
-    }
-
-    /// How many deleted keys are remembered.
-    pub const fn deleted(&self) -> usize {
-        self.store.len() - self.store.live()
-    }
-
-    /// A digest of all keys, values and stamps, deletions included. Replicas with the same entries
-    /// have the same one; with different entries, the same one with probability 2^-64.
-    pub fn digest(&self) -> u64 {
-        self.store.tree().digest()
-    }
-
-    fn take(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> (Merged, Option<u32>) {
-        let Update { key, stamp, value } = entry;
-        if !self.clock.observe(&stamp, wall, self.ahead) {
+    /// Takes an entry at `wall`; `me` is known where a driver calls.
+    fn take(
+        &mut self,
+        entry: Update<I, KEY, VALUE>,
+        wall: u64,
+        me: Option<I>,
+    ) -> (Merged, Option<u32>) {
+        let Update { key, stamp, state } = entry;
+        let state = match state {
+            State::Value(value) => Held::Value(value.into_bytes()),
+            State::Deleted(mut grave) => {
+                grave.activated = grave.activated.max(stamp.micros);
+                Held::Deleted(Box::new(grave))
+            }
+        };
+        let activated = state.grave().map_or(0, |grave| grave.activated);
+        if activated > horizon(wall, self.ahead) || !self.clock.observe(&stamp, wall, self.ahead) {
             return (Merged::FarFuture, None);
         }
-        let merged = self.store.merge(key.into_bytes(), stamp, value.map(Blob::into_bytes));
-        self.changes = self.changes.wrapping_add(u64::from(merged.0 == Merged::Taken));
-        merged
+        let expired = activated < wall.saturating_sub(self.retention[0]);
+        if let (Some(grave), Some(me), true) = (state.grave(), me, expired)
+            && self.store.find(&key).is_none()
+        {
+            self.bury(&key, stamp, grave.clone(), wall, me);
+            return (Merged::Expired, None);
+        }
+        match self.store.dormant.stamp(&key) {
+            Some(dormant) if dormant > stamp => return (Merged::Older, self.awaken(&key, wall)),
+            Some(_) => drop(self.store.dormant.remove(&key)),
+            None => {}
+        }
+        self.store.merge(key.into_bytes(), stamp, state)
+    }
+
+    /// A certificate that everybody discards is dormant here, if it names this site and there is
+    /// room.
+    fn bury(&mut self, key: &[u8], stamp: Stamp<I>, grave: Grave<I>, wall: u64, me: I) {
+        let kept = grave.activated >= wall.saturating_sub(self.retention[1]);
+        if kept && grave.sites.contains(&me) && !self.store.is_full() {
+            self.store.dormant.insert(key, stamp, grave);
+        }
+    }
+
+    /// Makes a dormant certificate active again: with its own stamp, so that what was written after
+    /// it stays.
+    fn awaken(&mut self, key: &[u8], wall: u64) -> Option<u32> {
+        let (stamp, mut grave) = self.store.dormant.remove(key)?;
+        grave.activated = grave.activated.saturating_add(1).max(wall);
+        let (merged, slot) =
+            self.store.merge(key.into(), stamp, Held::Deleted(Box::new(grave)));
+        slot.filter(|_| merged == Merged::Taken)
+    }
+
+    /// Discards certificates that are old enough, or makes them dormant.
+    fn discard(&mut self, wall: u64, me: I) {
+        let [active, dormant] = self.retention.map(|span| wall.saturating_sub(span));
+        while let Some(slot) = self.store.first_grave(active) {
+            let entry = self.store.slot(slot).clone();
+            self.store.remove(slot);
+            self.recent.forget(slot);
+            if let Held::Deleted(grave) = entry.state {
+                self.bury(&entry.key, entry.stamp, *grave, wall, me);
+            }
+        }
+        self.store.dormant.expire(dormant);
+    }
+
+    /// Drops values of before deletions are remembered, if nobody was heard for as long.
+    fn drop_outdated(&mut self, cx: &mut impl Context<Self>) {
+        let [_, most] = self.retention;
+        let now = cx.now();
+        let silence = self.heard.replace(now).map(|heard| now.since(heard).as_micros());
+        if silence.is_none_or(|silence| silence <= u128::from(most)) {
+            return;
+        }
+        let bound = cx.wall().saturating_sub(most);
+        let rows = self.store.scan(Bound::Unbounded);
+        let outdated = rows.filter(|slot| slot.stamp.micros < bound).map(|slot| slot.key.clone());
+        for key in outdated.collect::<Vec<_>>() {
+            if let Some(slot) = self.store.find(&key) {
+                self.store.remove(slot);
+                self.recent.forget(slot);
+            }
+        }
+        cx.count("started anew");
     }
 
     /// Takes what a peer sent.
     fn take_from(&mut self, from: I, entry: Update<I, KEY, VALUE>, cx: &mut impl Context<Self>) {
-        let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value.is_none());
-        match self.take(entry, cx.wall()) {
+        let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value().is_none());
+        let dormant = self.store.dormant.stamp(&key);
+        match self.take(entry, cx.wall(), Some(cx.me())) {
             (Merged::Taken, Some(slot)) => {
-                cx.emit(Event::Changed { key, stamp, deleted });
+                if self.is_told(&key) {
+                    cx.emit(Event::Changed { key, stamp, deleted });
+                }
                 self.note(slot, Some(from), cx);
             }
-            (Merged::Taken | Merged::Known | Merged::Older, _) => {}
+            (Merged::Older, Some(slot)) if dormant.is_some() => {
+                cx.count("awakened");
+                self.note(slot, None, cx);
+            }
+            (Merged::Taken | Merged::Known | Merged::Older | Merged::Outdated, _) => {}
+            (Merged::Expired, _) => cx.count("discarded already"),
+            (Merged::Invalid, _) => cx.count("value not merged"),
             (Merged::FarFuture, _) => cx.count("stamp too far ahead"),
             (Merged::Full, _) => cx.count("store full"),
             (Merged::Crowded, _) => cx.count("keys of one hash"),
         }
     }
 
+    fn is_told(&self, key: &[u8]) -> bool {
+        let prefixes = self.prefixes.as_ref();
+        prefixes.is_none_or(|prefixes| prefixes.iter().any(|prefix| key.starts_with(prefix)))
+    }
+
     /// The entry in `slot` is news.
     fn note(&mut self, slot: u32, from: Option<I>, cx: &mut impl Local<Self>) {
-        let micros = self.store.slot(slot).stamp.micros;
+        let micros = self.store.slot(slot).since();
         if !self.recent.note(slot, micros, cx.wall(), from) {
             cx.count("news shed");
         }
@@ -326,7 +374,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         recent.ride(
             to,
             cx.wall(),
-            |slot| store.slot(slot).stamp.micros,
+            |slot| store.slot(slot).since(),
             |slot| update(store.slot(slot)).is_some_and(|entry| page.push_within(&entry, limit)),
         );
         if !page.is_empty() && self.budget.take(to, Kind::News) {
@@ -359,21 +407,52 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     fn write(
         &mut self,
         key: Blob<KEY>,
-        value: Option<Blob<VALUE>>,
-        cx: &mut impl Context<Self>,
+        state: impl FnOnce(Stamp<I>) -> State<I, VALUE>,
+        cx: &mut impl Local<Self>,
     ) -> Result<Receipt, Refusal> {
-        if self.store.is_full() && !self.store.knows(&key) {
-            return Err(Refusal::Full { limit: self.store.len() });
+        let dormant = self.store.dormant.stamp(&key).is_some();
+        if self.store.is_full() && !dormant && self.store.find(&key).is_none() {
+            return Err(Refusal::Full { limit: self.store.len() + self.store.dormant.len() });
         }
         let stamp = self.clock.stamp(cx.wall(), cx.me());
         let stamp = stamp.ok_or(Refusal::Invalid("the wall clock stands at the end of time"))?;
-        match self.take(Update { key, stamp, value }, stamp.micros) {
+        let state = state(stamp);
+        match self.take(Update { key, stamp, state }, stamp.micros, None) {
             (Merged::Taken, Some(slot)) => self.note(slot, None, cx),
+            (Merged::Invalid, _) => return Err(Refusal::Invalid("the value does not merge")),
             _ => return Err(Refusal::Full { limit: LEAF }),
         }
         Ok(Receipt::default())
     }
+
+    /// A certificate's retention sites: random peers of whom this node knows.
+    fn draw_sites<D: Peers<Id = I>>(
+        &self,
+        below: &D,
+        cx: &mut impl Local<Self>,
+    ) -> Bounded<I, SITES> {
+        let mut sites = Bounded::new();
+        for _ in 0..4 * self.sites {
+            let drawn = below.sample(cx.rng()).filter(|peer| !sites.contains(peer));
+            if sites.len() < usize::from(self.sites) {
+                sites.fill(drawn);
+            }
+        }
+        sites
+    }
+
+    fn subscribe(&mut self, prefix: Box<[u8]>, wanted: bool) -> Result<Receipt, Refusal> {
+        let prefixes = self.prefixes.get_or_insert_default();
+        if wanted && prefixes.len() >= PREFIXES && !prefixes.contains(&prefix) {
+            return Err(Refusal::Full { limit: PREFIXES });
+        }
+        let _ = if wanted { prefixes.insert(prefix) } else { prefixes.remove(&prefix) };
+        Ok(Receipt::default())
+    }
 }
+
+/// The most prefixes subscribed to.
+const PREFIXES: usize = 64;
 
 /// Bytes kept for what follows the news in the same datagram: digests of the root's children, the
 /// longer of the two, with their frame, and the page's own kind and length.
@@ -386,7 +465,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Protocol for Replica<I, KE
     type Command = Command<KEY, VALUE>;
 
     fn version(&self) -> u64 {
-        self.changes
+        self.store.changed()
     }
 }
 
@@ -397,12 +476,14 @@ where
 {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.budget.renew();
+        self.discard(cx.wall(), cx.me());
         let Some(to) = below.sample(cx.rng()).filter(|&peer| peer != cx.me()) else { return };
         self.tell_news(to, cx);
         cx.send(to, Message::Root(self.digest().to_le_bytes()));
     }
 
     fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
+        self.drop_outdated(cx);
         match message {
             Message::Root(digest) if u64::from_le_bytes(digest) == self.digest() => {}
             Message::Root(_) => {
@@ -425,13 +506,22 @@ where
 
     fn on_command(
         &mut self,
-        _: &D,
+        below: &D,
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
         match command {
-            Command::Set { key, value } => self.write(key, Some(value), cx),
-            Command::Delete { key } => self.write(key, None, cx),
+            Command::Set { key, value } => self.write(key, |_| State::Value(value), cx),
+            Command::Delete { .. } if self.store.merges() => {
+                Err(Refusal::Invalid("values that merge are not deleted"))
+            }
+            Command::Delete { key } => {
+                let sites = self.draw_sites(below, cx);
+                let grave = |stamp: Stamp<I>| Grave { activated: stamp.micros, sites };
+                self.write(key, |stamp| State::Deleted(grave(stamp)), cx)
+            }
+            Command::Subscribe { prefix } => self.subscribe(prefix.into_bytes(), true),
+            Command::Unsubscribe { prefix } => self.subscribe(prefix.into_bytes(), false),
         }
     }
 }

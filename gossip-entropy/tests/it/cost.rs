@@ -175,7 +175,7 @@ fn the_longest_entries_fit_a_datagram() {
         let (key, value) = (format!("{key:0>100}"), format!("{key:0>1009}"));
         let stamp = gossip_entropy::Stamp { micros: u64::MAX, count: u32::MAX, origin: u32::MAX };
         let blob = gossip_core::Blob::new(value).unwrap();
-        Update { key: gossip_core::Blob::new(key).unwrap(), stamp, value: Some(blob) }
+        Update::new(gossip_core::Blob::new(key).unwrap(), stamp, Some(blob))
     };
     assert_eq!(entry(1).encoded_len(), gossip_entropy::page::PAGE);
     let mut page = gossip_entropy::Page::<_, { gossip_entropy::page::PAGE }>::new();

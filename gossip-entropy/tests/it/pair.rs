@@ -28,7 +28,7 @@ pub(crate) const WALL: u64 = 1_795_000_000_000_000;
 pub(crate) fn entry(key: &str, micros: u64, origin: u32, value: Option<&str>) -> Entry {
     let value = value.map(|value| gossip_core::Blob::new(value).unwrap());
     let stamp = Stamp { micros, count: 0, origin };
-    Update { key: gossip_core::Blob::new(key).unwrap(), stamp, value }
+    Update::new(gossip_core::Blob::new(key).unwrap(), stamp, value)
 }
 
 /// A replica with the keys `range` of one namespace, each with a value of 100 bytes, written long
