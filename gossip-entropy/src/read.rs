@@ -90,10 +90,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// assert_eq!(data.changed_since(3).count(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn changed_since(
-        &self,
-        version: u64,
-    ) -> impl Iterator<Item = (u64, &[u8], Option<&[u8]>)> {
+    pub fn changed_since(&self, version: u64) -> impl Iterator<Item = (u64, &[u8], Option<&[u8]>)> {
         let changed = self.store.changed_since(version);
         changed.map(|(number, slot)| (number, &slot.key[..], slot.state.value()))
     }

@@ -48,8 +48,8 @@ use gossip_core::{
 };
 
 use crate::budget::{Budget, Kind};
-use crate::descent::{Done, Draft, update};
 pub use crate::config::{Config, Secret};
+use crate::descent::{Done, Draft, update};
 use crate::merge::{Join, Merge};
 use crate::message::{Grave, Message, SITES, State, Update};
 use crate::page::{MESSAGE, PAGE, Page};
@@ -290,8 +290,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     fn awaken(&mut self, key: &[u8], wall: u64) -> Option<u32> {
         let (stamp, mut grave) = self.store.dormant.remove(key)?;
         grave.activated = grave.activated.saturating_add(1).max(wall);
-        let (merged, slot) =
-            self.store.merge(key.into(), stamp, Held::Deleted(Box::new(grave)));
+        let (merged, slot) = self.store.merge(key.into(), stamp, Held::Deleted(Box::new(grave)));
         slot.filter(|_| merged == Merged::Taken)
     }
 

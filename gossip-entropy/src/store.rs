@@ -122,7 +122,12 @@ pub(crate) struct Store<I: PeerId> {
 }
 
 impl<I: PeerId> Store<I> {
-    pub(crate) fn new(capacity: usize, secret: [u64; 2], join: Option<Join>, longest: usize) -> Self {
+    pub(crate) fn new(
+        capacity: usize,
+        secret: [u64; 2],
+        join: Option<Join>,
+        longest: usize,
+    ) -> Self {
         Self {
             keys: BTreeMap::new(),
             slots: Vec::new(),

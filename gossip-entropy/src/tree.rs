@@ -10,7 +10,7 @@
 //! digest of a subtree: the sum, modulo 2^64, of the hashes of the items in it
 //! insert, change, remove: add to, correct, take from, the sums on the path from the root
 //! a leaf with more than LEAF items becomes an inner node with sixteen children; an inner node with
-at most LEAF / 2 items becomes a leaf
+//! at most LEAF / 2 items becomes a leaf
 //! ```
 //!
 //! # What holds
