@@ -26,9 +26,9 @@ impl fmt::Debug for Secret {
 /// Parameters of a replica.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
-    /// The most keys, deleted and dormant ones included. When they are there, new keys are refused, those of
-    /// the owner with [`Refusal::Full`], those of peers counted as `store full`; keys that are
-    /// known can still be written and deleted.
+    /// The most keys, deleted and dormant ones and those set aside included. When they are there,
+    /// new keys are refused, those of the owner with [`Refusal::Full`](gossip_core::Refusal::Full),
+    /// those of peers counted as `store full`; known keys can still be written and deleted.
     pub capacity: usize,
     /// The furthest a stamp may lie ahead of this node's wall clock; beyond it, entries are refused
     /// and counted as `stamp too far ahead`. A peer whose clock runs further ahead is not heard
@@ -50,9 +50,9 @@ pub struct Config {
     /// How long everybody keeps the certificate of a deletion (the paper's tau1), from its
     /// activation: longer than an update takes to reach everybody, and than clocks differ.
     pub tau1: Duration,
-    /// How long its retention sites keep it after that (the paper's tau2). What is older than
-    /// `tau1 + tau2` may come back from a replica that slept through all that; so such a one starts
-    /// anew: see [`Replica::rejoin`](crate::Replica::rejoin).
+    /// How long its retention sites keep it after that (the paper's tau2). What was deleted longer
+    /// ago may come back from a replica that slept through all that; so such a one sets it aside:
+    /// see [`Replica::rejoin`](crate::Replica::rejoin).
     pub tau2: Duration,
     /// How many retention sites a deletion names (the paper's r); 0 to 4.
     pub sites: u8,

@@ -22,10 +22,13 @@ use gossip_core::PeerId;
 use crate::message::Grave;
 use crate::stamp::Stamp;
 
+/// A certificate: its ordinary stamp, and the rest.
+type Kept<I> = (Stamp<I>, Grave<I>);
+
 /// Certificates that do not spread, by key and by age.
 #[derive(Clone, Debug)]
 pub(crate) struct Dormant<I: PeerId> {
-    by_key: BTreeMap<Box<[u8]>, (Stamp<I>, Grave<I>)>,
+    by_key: BTreeMap<Box<[u8]>, Kept<I>>,
     by_age: BTreeSet<(u64, Box<[u8]>)>,
 }
 
@@ -54,7 +57,7 @@ impl<I: PeerId> Dormant<I> {
     }
 
     /// Takes the certificate for `key` out.
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<(Stamp<I>, Grave<I>)> {
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Kept<I>> {
         let (key, kept) = self.by_key.remove_entry(key)?;
         self.by_age.remove(&(kept.1.activated, key));
         Some(kept)

@@ -20,7 +20,9 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod absence;
 mod budget;
+mod command;
 mod config;
 mod descent;
 mod graves;

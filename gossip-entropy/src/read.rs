@@ -95,6 +95,15 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         changed.map(|(number, slot)| (number, &slot.key[..], slot.state.value()))
     }
 
+    /// The values that may have been deleted while this replica was cut off, in the order of keys:
+    /// not read, not told, and not in [`entries`](Self::entries), until a peer sends the same or
+    /// something newer, or the owner writes the key or [reclaims](Self::reclaim) them all. They
+    /// count towards the capacity.
+    pub fn aside(&self) -> impl Iterator<Item = (&[u8], Stamp<I>, &[u8])> {
+        let aside = self.store.aside.iter();
+        aside.map(|(key, (stamp, value))| (&key[..], *stamp, &value[..]))
+    }
+
     /// All entries, deletions and dormant ones included: for a snapshot that
     /// [`rejoin`](Self::rejoin) takes back.
     pub fn entries(&self) -> impl Iterator<Item = Update<I, KEY, VALUE>> {

@@ -29,25 +29,24 @@
 //! - Differences are found in a tree of digests, not by a full comparison: see the crate's README.
 //! - A certificate younger than tau1 by one clock and older by another is sent in vain while the
 //!   clocks disagree. Who sees it as older does not take it back.
-//! - A replica that heard nobody for longer than `tau1 + tau2` drops what it holds of before that
-//!   when it hears somebody again, and gets it anew; the paper leaves such sites to their operators.
+//! - A replica that comes back with a state older than `tau1 + tau2` sets aside what may have been
+//!   deleted meanwhile, and gets anew what peers still have; the paper leaves such sites to their
+//!   operators. What exactly holds is said at [`Replica::rejoin`].
 
 use core::fmt;
-use core::ops::Bound;
 use core::time::Duration;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
-use alloc::vec::Vec;
 
 use gossip_core::stack::FRAME_OVERHEAD;
-use gossip_core::wire::{Blob, Bounded, TooLarge};
+use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{
     Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal, Time, Wire,
-    message,
 };
 
 use crate::budget::{Budget, Kind};
+pub use crate::command::{Command, Event};
 pub use crate::config::{Config, Secret};
 use crate::descent::{Done, Draft, update};
 use crate::merge::{Join, Merge};
@@ -58,79 +57,6 @@ use crate::recent::Recent;
 use crate::stamp::{Clock, Stamp, horizon};
 use crate::store::{Held, Merged, Store};
 use crate::tree::LEAF;
-
-message! {
-    /// What the owner of a replica may ask.
-    #[derive(PartialEq)]
-    pub enum Command<const KEY: usize, const VALUE: usize> {
-        /// The key has this value from now on.
-        Set {
-            /// The key.
-            key: Blob<KEY>,
-            /// The value.
-            value: Blob<VALUE>,
-        },
-        /// The key has no value from now on.
-        Delete {
-            /// The key.
-            key: Blob<KEY>,
-        },
-        /// Tell of changes of keys with this prefix; before the first such command, all are told.
-        /// At most 64 prefixes: more are refused with [`Refusal::Full`].
-        Subscribe {
-            /// How the keys begin.
-            prefix: Blob<KEY>,
-        },
-        /// Tell of this prefix no more; with no prefix left, no change is told.
-        Unsubscribe {
-            /// As subscribed.
-            prefix: Blob<KEY>,
-        },
-    }
-}
-
-impl<const KEY: usize, const VALUE: usize> Command<KEY, VALUE> {
-    /// Sets `key` to `value`.
-    ///
-    /// # Errors
-    ///
-    /// If either is too long; the error names the limit.
-    ///
-    /// ```
-    /// use gossip_entropy::Command;
-    ///
-    /// assert!(Command::<8, 64>::set("colour", "green").is_ok());
-    /// assert_eq!(Command::<8, 64>::set("the colour", "green").unwrap_err().limit, 8);
-    /// ```
-    pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, TooLarge> {
-        Ok(Self::Set { key: Blob::new(key)?, value: Blob::new(value)? })
-    }
-
-    /// Deletes `key`.
-    ///
-    /// # Errors
-    ///
-    /// If it is too long; the error names the limit.
-    pub fn delete(key: impl AsRef<[u8]>) -> Result<Self, TooLarge> {
-        Ok(Self::Delete { key: Blob::new(key)? })
-    }
-}
-
-/// What a replica tells its owner.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event<I: PeerId, const KEY: usize> {
-    /// A peer told of a newer state of a key, and this replica has taken it. The owner's own writes
-    /// are not told: their receipt says it.
-    Changed {
-        /// The key; [`Replica::get`] reads its value.
-        key: Blob<KEY>,
-        /// Who wrote it, and when.
-        stamp: Stamp<I>,
-        /// Whether it was deleted.
-        deleted: bool,
-    },
-}
 
 /// A replica of a key-value store with keys of up to `KEY` and values of up to `VALUE` bytes.
 ///
@@ -165,14 +91,14 @@ pub enum Event<I: PeerId, const KEY: usize> {
 pub struct Replica<I: PeerId, const KEY: usize, const VALUE: usize> {
     pub(crate) store: Store<I>,
     clock: Clock,
-    recent: Recent<I>,
+    pub(crate) recent: Recent<I>,
     budget: Budget<I>,
     ahead: Duration,
     /// How long all keep a certificate, and how long anybody does.
-    retention: [u64; 2],
+    pub(crate) retention: [u64; 2],
     sites: u8,
     /// When a peer was last heard.
-    heard: Option<Time>,
+    pub(crate) heard: Option<Time>,
     /// Prefixes of which changes are told; none: all.
     prefixes: Option<BTreeSet<Box<[u8]>>>,
 }
@@ -223,27 +149,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         self.take(entry, wall, None).0
     }
 
-    /// Takes back a snapshot made when the wall clock stood at `saved`, and returns how many
-    /// entries were not taken. If that is longer ago than deletions are remembered
-    /// (`tau1 + tau2`), values of before then are refused, since they may have been deleted: peers
-    /// that have them still will send them.
-    pub fn rejoin(
-        &mut self,
-        entries: impl IntoIterator<Item = Update<I, KEY, VALUE>>,
-        saved: u64,
-        wall: u64,
-    ) -> usize {
-        let bound = wall.saturating_sub(self.retention[1]);
-        let outdated = |entry: &Update<I, KEY, VALUE>| saved < bound && entry.stamp.micros < bound;
-        let mut take = |entry| match outdated(&entry) {
-            true => Merged::Outdated,
-            false => self.restore(entry, wall),
-        };
-        entries.into_iter().map(&mut take).filter(|merged| *merged != Merged::Taken).count()
-    }
-
     /// Takes an entry at `wall`; `me` is known where a driver calls.
-    fn take(
+    pub(crate) fn take(
         &mut self,
         entry: Update<I, KEY, VALUE>,
         wall: u64,
@@ -261,12 +168,13 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         if activated > horizon(wall, self.ahead) || !self.clock.observe(&stamp, wall, self.ahead) {
             return (Merged::FarFuture, None);
         }
+        self.store.settle(&key, stamp);
         let expired = activated < wall.saturating_sub(self.retention[0]);
         if let (Some(grave), Some(me), true) = (state.grave(), me, expired)
             && self.store.find(&key).is_none()
         {
-            self.bury(&key, stamp, grave.clone(), wall, me);
-            return (Merged::Expired, None);
+            let kept = self.bury(&key, stamp, grave.clone(), wall, me);
+            return (if kept { Merged::Expired } else { Merged::Full }, None);
         }
         match self.store.dormant.stamp(&key) {
             Some(dormant) if dormant > stamp => return (Merged::Older, self.awaken(&key, wall)),
@@ -276,13 +184,16 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         self.store.merge(key.into_bytes(), stamp, state)
     }
 
-    /// A certificate that everybody discards is dormant here, if it names this site and there is
-    /// room.
-    fn bury(&mut self, key: &[u8], stamp: Stamp<I>, grave: Grave<I>, wall: u64, me: I) {
-        let kept = grave.activated >= wall.saturating_sub(self.retention[1]);
-        if kept && grave.sites.contains(&me) && !self.store.is_full() {
+    /// A certificate that everybody discards is dormant here, if it names this site. Returns false
+    /// if there is no room for it.
+    fn bury(&mut self, key: &[u8], stamp: Stamp<I>, grave: Grave<I>, wall: u64, me: I) -> bool {
+        let young = grave.activated >= wall.saturating_sub(self.retention[1]);
+        let kept = young && grave.sites.contains(&me);
+        let room = !self.store.is_full();
+        if kept && room {
             self.store.dormant.insert(key, stamp, grave);
         }
+        room || !kept
     }
 
     /// Makes a dormant certificate active again: with its own stamp, so that what was written after
@@ -290,42 +201,30 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     fn awaken(&mut self, key: &[u8], wall: u64) -> Option<u32> {
         let (stamp, mut grave) = self.store.dormant.remove(key)?;
         grave.activated = grave.activated.saturating_add(1).max(wall);
-        let (merged, slot) = self.store.merge(key.into(), stamp, Held::Deleted(Box::new(grave)));
-        slot.filter(|_| merged == Merged::Taken)
+        let state = Held::Deleted(Box::new(grave.clone()));
+        let (merged, slot) = self.store.merge(key.into(), stamp, state);
+        if merged != Merged::Taken {
+            self.store.dormant.insert(key, stamp, grave);
+            return None;
+        }
+        slot
     }
 
     /// Discards certificates that are old enough, or makes them dormant.
-    fn discard(&mut self, wall: u64, me: I) {
+    fn discard(&mut self, cx: &mut impl Local<Self>) {
+        let (wall, me) = (cx.wall(), cx.me());
         let [active, dormant] = self.retention.map(|span| wall.saturating_sub(span));
         while let Some(slot) = self.store.first_grave(active) {
             let entry = self.store.slot(slot).clone();
             self.store.remove(slot);
             self.recent.forget(slot);
-            if let Held::Deleted(grave) = entry.state {
-                self.bury(&entry.key, entry.stamp, *grave, wall, me);
+            if let Held::Deleted(grave) = entry.state
+                && !self.bury(&entry.key, entry.stamp, *grave, wall, me)
+            {
+                cx.count("certificate not kept");
             }
         }
         self.store.dormant.expire(dormant);
-    }
-
-    /// Drops values of before deletions are remembered, if nobody was heard for as long.
-    fn drop_outdated(&mut self, cx: &mut impl Context<Self>) {
-        let [_, most] = self.retention;
-        let now = cx.now();
-        let silence = self.heard.replace(now).map(|heard| now.since(heard).as_micros());
-        if silence.is_none_or(|silence| silence <= u128::from(most)) {
-            return;
-        }
-        let bound = cx.wall().saturating_sub(most);
-        let rows = self.store.scan(Bound::Unbounded);
-        let outdated = rows.filter(|slot| slot.stamp.micros < bound).map(|slot| slot.key.clone());
-        for key in outdated.collect::<Vec<_>>() {
-            if let Some(slot) = self.store.find(&key) {
-                self.store.remove(slot);
-                self.recent.forget(slot);
-            }
-        }
-        cx.count("started anew");
     }
 
     /// Takes what a peer sent.
@@ -409,9 +308,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         state: impl FnOnce(Stamp<I>) -> State<I, VALUE>,
         cx: &mut impl Local<Self>,
     ) -> Result<Receipt, Refusal> {
-        let dormant = self.store.dormant.stamp(&key).is_some();
-        if self.store.is_full() && !dormant && self.store.find(&key).is_none() {
-            return Err(Refusal::Full { limit: self.store.len() + self.store.dormant.len() });
+        if self.store.is_full() && !self.store.knows(&key) {
+            return Err(Refusal::Full { limit: self.store.used() });
         }
         let stamp = self.clock.stamp(cx.wall(), cx.me());
         let stamp = stamp.ok_or(Refusal::Invalid("the wall clock stands at the end of time"))?;
@@ -475,14 +373,14 @@ where
 {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.budget.renew();
-        self.discard(cx.wall(), cx.me());
+        self.discard(cx);
         let Some(to) = below.sample(cx.rng()).filter(|&peer| peer != cx.me()) else { return };
         self.tell_news(to, cx);
         cx.send(to, Message::Root(self.digest().to_le_bytes()));
     }
 
     fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
-        self.drop_outdated(cx);
+        self.end_silence(cx);
         match message {
             Message::Root(digest) if u64::from_le_bytes(digest) == self.digest() => {}
             Message::Root(_) => {

@@ -11,9 +11,9 @@
 //! # Memory
 //!
 //! With `u32` identifiers: a slot 56 bytes, an item of the digest tree 24, its nodes 11 to 22, an
-//! entry of the order by key about 30, of the order of changes about 20, the key's block 16, and what
-//! the allocator adds to three blocks: about 200 bytes beside key and value. The tables of slots
-//! and items double when they are full, so that a third of that may be reserved in advance.
+//! entry of the order by key about 30, of the order of changes about 20, the key's block 16, and
+//! what the allocator adds to three blocks: about 200 bytes beside key and value. The tables of
+//! slots and items double when they are full, so that a third of that may be reserved in advance.
 
 use core::cmp::Ordering;
 use core::hash::Hasher;
@@ -51,7 +51,7 @@ pub enum Merged {
     Crowded,
     /// It is a certificate of a deletion so old that all discard it; not taken.
     Expired,
-    /// It belongs to a state older than what certificates of deletions are kept for; refused.
+    /// It belongs to a state older than what certificates of deletions are kept for; set aside.
     Outdated,
     /// Values merge here, and this is none, or does not merge with the one that is here; refused.
     Invalid,
@@ -101,6 +101,9 @@ impl<I: PeerId> Slot<I> {
     }
 }
 
+/// Values kept aside, by key.
+type Aside<I> = BTreeMap<Box<[u8]>, (Stamp<I>, Box<[u8]>)>;
+
 /// Entries by key, by position, by change, and deletions by age.
 #[derive(Clone, Debug)]
 pub(crate) struct Store<I: PeerId> {
@@ -113,6 +116,8 @@ pub(crate) struct Store<I: PeerId> {
     /// Slots of deletions by activation.
     graves: BTreeSet<(u64, u32)>,
     pub(crate) dormant: Dormant<I>,
+    /// Values that may have been deleted while this replica was cut off, by key.
+    pub(crate) aside: Aside<I>,
     /// How values merge; none: the last writer wins.
     join: Option<Join>,
     /// The most bytes of a value.
@@ -136,6 +141,7 @@ impl<I: PeerId> Store<I> {
             changed: 0,
             graves: BTreeSet::new(),
             dormant: Dormant::new(),
+            aside: BTreeMap::new(),
             join,
             longest,
             capacity,
@@ -254,8 +260,53 @@ impl<I: PeerId> Store<I> {
         hasher.finish()
     }
 
+    /// Takes the values stamped before `micros` out, and keeps them aside. Returns their slots.
+    pub(crate) fn set_aside(&mut self, micros: u64) -> Vec<u32> {
+        let old = |slot: &u32| {
+            let entry = self.slot(*slot);
+            entry.stamp.micros < micros && entry.state.value().is_some()
+        };
+        let slots: Vec<u32> = self.keys.values().copied().filter(old).collect();
+        for &slot in &slots {
+            let Slot { key, stamp, state, .. } = self.slot(slot).clone();
+            self.remove(slot);
+            if let Held::Value(value) = state {
+                self.aside.insert((*key).into(), (stamp, value));
+            }
+        }
+        slots
+    }
+
+    /// Keeps a value aside, if nothing as new is here and there is room.
+    pub(crate) fn doubt(&mut self, key: &[u8], stamp: Stamp<I>, value: &[u8]) {
+        let kept = self.aside.get(key).map(|kept| kept.0);
+        let newest = kept.max(self.get(key).map(|slot| slot.stamp)).max(self.dormant.stamp(key));
+        if newest < Some(stamp) && (kept.is_some() || !self.is_full()) {
+            self.aside.insert(key.into(), (stamp, value.into()));
+        }
+    }
+
+    /// A version of `key` with this stamp is there: one as old, or older, needs no keeping aside.
+    pub(crate) fn settle(&mut self, key: &[u8], stamp: Stamp<I>) {
+        if self.aside.get(key).is_some_and(|kept| kept.0 <= stamp) {
+            self.aside.remove(key);
+        }
+    }
+
+    /// How many keys there are, remembered and set aside in any way.
+    pub(crate) fn used(&self) -> usize {
+        self.keys.len() + self.dormant.len() + self.aside.len()
+    }
+
+    /// Whether a newer version of `key` takes no room.
+    pub(crate) fn knows(&self, key: &[u8]) -> bool {
+        self.find(key).is_some()
+            || self.dormant.stamp(key).is_some()
+            || self.aside.contains_key(key)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        self.keys.len() + self.dormant.len() >= self.capacity
+        self.used() >= self.capacity
     }
 
     pub(crate) const fn merges(&self) -> bool {

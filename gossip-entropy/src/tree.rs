@@ -400,7 +400,9 @@ mod tests {
             for (&slot, item) in &kept {
                 prop_assert!(tree.at(item.0).any(|at| at == slot));
             }
-            seen.iter().for_each(|&slot| tree.remove(slot));
+            for &slot in &seen {
+                tree.remove(slot);
+            }
             prop_assert_eq!((tree.digest(), tree.nodes[0].count), (0, 0));
             prop_assert_eq!(tree.nodes.len(), 1 + 16 * tree.blocks.len());
             prop_assert_eq!(tree.items.len(), tree.free.len());

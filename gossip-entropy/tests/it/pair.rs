@@ -1,6 +1,7 @@
 //! Two replicas behind the code that runs on sockets: every byte is counted.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use gossip_core::node::{Clock, Config as NodeConfig, Effects, Node};
 use gossip_core::sampling::Fixed;
@@ -55,6 +56,8 @@ pub(crate) struct Pair {
     nodes: Vec<Node<Site<u32>>>,
     effects: Effects<Site<u32>>,
     rounds: u64,
+    /// Time that passed without rounds, in microseconds.
+    slept: u64,
     pub(crate) bytes: usize,
     pub(crate) datagrams: usize,
     pub(crate) longest: usize,
@@ -71,6 +74,7 @@ impl Pair {
             nodes: nodes.collect(),
             effects: Effects::default(),
             rounds: 0,
+            slept: 0,
             bytes: 0,
             datagrams: 0,
             longest: 0,
@@ -78,8 +82,18 @@ impl Pair {
         }
     }
 
+    /// Time passes, in which nothing happens.
+    pub(crate) fn sleep(&mut self, span: Duration) {
+        self.slept += span.as_micros() as u64;
+    }
+
+    /// Microseconds of the wall clock.
+    pub(crate) fn wall(&self) -> u64 {
+        self.clock().wall
+    }
+
     fn clock(&self) -> Clock {
-        let micros = self.rounds * 1_000_000;
+        let micros = self.rounds * 1_000_000 + self.slept;
         Clock { now: Time::from_micros(micros), wall: WALL + micros }
     }
 
@@ -89,6 +103,11 @@ impl Pair {
 
     pub(crate) fn counts(&self) -> &Counts {
         &self.effects.counts
+    }
+
+    /// Node `node`'s owner takes back what is set aside.
+    pub(crate) fn reclaim(&mut self, node: usize) -> usize {
+        self.nodes[node].stack_mut().data.reclaim()
     }
 
     pub(crate) fn command(

@@ -14,9 +14,9 @@ use gossip_entropy::{Command, Config, Replica, Stamp};
 type Data = Replica<u32, 32, 128>;
 
 /// Everybody, uniformly: the assumption behind the published figures.
-struct Everybody {
-    me: u32,
-    nodes: u32,
+pub(crate) struct Everybody {
+    pub(crate) me: u32,
+    pub(crate) nodes: u32,
 }
 
 impl<S> World<S> for Everybody {
