@@ -22,9 +22,9 @@
 //! read, and not lost: it stays aside until a peer sends it or a later version. If everybody was
 //! cut off from everybody, nobody does, and an operator takes it back at one replica.
 //!
-//! Two groups that each had company, and were apart for longer than `tau1 + tau2`, are not told from
-//! one: what was deleted in one of them early on may come back from the other. Nor is a replica that
-//! was alone since it started: what it has is its own.
+//! Two groups that each had company, and were apart for longer than `tau1 + tau2`, are not told
+//! from one: what was deleted in one of them early on may come back from the other. Nor is a
+//! replica told that was alone since it started: what it has is its own.
 //!
 //! # Deviations from the paper
 //!
@@ -34,7 +34,7 @@ use gossip_core::wire::Blob;
 use gossip_core::{Local, PeerId};
 
 use crate::command::Event;
-use crate::message::{State, Update};
+use crate::message::Update;
 use crate::replica::Replica;
 use crate::store::Merged;
 
@@ -68,12 +68,11 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     pub fn reclaim(&mut self) -> usize {
         let aside = core::mem::take(&mut self.store.aside);
         let back = aside.into_iter().filter_map(|(key, (stamp, value))| {
-            let state = State::Value(Blob::new(&value).ok()?);
-            Some(Update { key: Blob::new(&key).ok()?, stamp, state })
+            Some(Update::new(Blob::new(&key).ok()?, stamp, Some(Blob::new(&value).ok()?)))
         });
         back.filter(|entry| {
             let wall = entry.stamp.micros;
-            self.take(entry.clone(), wall, None).0 == Merged::Taken
+            self.restore(entry.clone(), wall) == Merged::Taken
         })
         .count()
     }

@@ -64,7 +64,8 @@ pub(crate) fn update<I: PeerId, const KEY: usize, const VALUE: usize>(
         Held::Value(value) => State::Value(Blob::new(value).ok()?),
         Held::Deleted(grave) => State::Deleted((**grave).clone()),
     };
-    Some(Update { key: Blob::new(&slot.key).ok()?, stamp: slot.stamp, state })
+    let (key, stamp, check) = (Blob::new(&slot.key).ok()?, slot.stamp, slot.check);
+    Some(Update { key, stamp, state, check })
 }
 
 /// Messages being written for one peer, within the budget.

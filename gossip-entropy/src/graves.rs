@@ -22,8 +22,8 @@ use gossip_core::PeerId;
 use crate::message::Grave;
 use crate::stamp::Stamp;
 
-/// A certificate: its ordinary stamp, and the rest.
-type Kept<I> = (Stamp<I>, Grave<I>);
+/// A certificate: its ordinary stamp, the rest, its seal.
+pub(crate) type Kept<I> = (Stamp<I>, Grave<I>, [u8; 8]);
 
 /// Certificates that do not spread, by key and by age.
 #[derive(Clone, Debug)]
@@ -47,12 +47,11 @@ impl<I: PeerId> Dormant<I> {
     }
 
     /// Keeps a certificate, if it is newer than the one for its key.
-    pub(crate) fn insert(&mut self, key: &[u8], stamp: Stamp<I>, grave: Grave<I>) {
-        let known = self.by_key.get(key);
-        if known.is_none_or(|known| (known.0, &known.1) < (stamp, &grave)) {
+    pub(crate) fn insert(&mut self, key: &[u8], kept: Kept<I>) {
+        if self.by_key.get(key).is_none_or(|known| *known < kept) {
             self.remove(key);
-            self.by_age.insert((grave.activated, key.into()));
-            self.by_key.insert(key.into(), (stamp, grave));
+            self.by_age.insert((kept.1.activated, key.into()));
+            self.by_key.insert(key.into(), kept);
         }
     }
 
@@ -73,7 +72,7 @@ impl<I: PeerId> Dormant<I> {
     }
 
     /// All certificates, in the order of keys.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], Stamp<I>, &Grave<I>)> {
-        self.by_key.iter().map(|(key, (stamp, grave))| (&key[..], *stamp, grave))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Kept<I>)> {
+        self.by_key.iter().map(|(key, kept)| (&key[..], kept))
     }
 }

@@ -33,6 +33,7 @@ mod path;
 mod read;
 mod recent;
 pub mod replica;
+mod seal;
 pub mod sketch;
 pub mod stamp;
 mod store;

@@ -86,6 +86,8 @@ message! {
         pub stamp: Stamp<I>,
         /// What was written.
         pub state: State<I, VALUE>,
+        /// Its seal, by which every replica that it comes to tells whether it is whole.
+        pub check: [u8; 8],
     }
 }
 
@@ -117,13 +119,6 @@ message! {
 pub const SITES: usize = 4;
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
-    /// What `stamp` says of `key`: a value, or that it was deleted, with no sites that keep the
-    /// certificate.
-    pub fn new(key: Blob<KEY>, stamp: Stamp<I>, value: Option<Blob<VALUE>>) -> Self {
-        let grave = Grave { activated: stamp.micros, sites: Bounded::new() };
-        Self { key, stamp, state: value.map_or(State::Deleted(grave), State::Value) }
-    }
-
     /// The value; none if it was deleted.
     pub fn value(&self) -> Option<&[u8]> {
         match &self.state {

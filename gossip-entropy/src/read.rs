@@ -108,8 +108,9 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// [`rejoin`](Self::rejoin) takes back.
     pub fn entries(&self) -> impl Iterator<Item = Update<I, KEY, VALUE>> {
         let active = self.store.scan(Bound::Unbounded).filter_map(update);
-        active.chain(self.store.dormant.iter().filter_map(|(key, stamp, grave)| {
-            Some(Update { key: Blob::new(key).ok()?, stamp, state: State::Deleted(grave.clone()) })
+        active.chain(self.store.dormant.iter().filter_map(|(key, kept)| {
+            let (stamp, grave, check) = kept.clone();
+            Some(Update { key: Blob::new(key).ok()?, stamp, state: State::Deleted(grave), check })
         }))
     }
 

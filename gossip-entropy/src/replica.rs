@@ -49,6 +49,7 @@ use crate::budget::{Budget, Kind};
 pub use crate::command::{Command, Event};
 pub use crate::config::{Config, Secret};
 use crate::descent::{Done, Draft, update};
+use crate::graves::Kept;
 use crate::merge::{Join, Merge};
 use crate::message::{Grave, Message, SITES, State, Update};
 use crate::page::{MESSAGE, PAGE, Page};
@@ -143,10 +144,10 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     }
 
     /// Takes an entry from outside a driver, such as a snapshot on disk, if it is newer than what
-    /// is here. `wall` is the wall clock in microseconds since the Unix epoch. It is not told as an
-    /// [`Event`], and is not news.
+    /// is here. The owner vouches for it: it is sealed anew. `wall` is the wall clock in
+    /// microseconds since the Unix epoch. It is not told as an [`Event`], and is not news.
     pub fn restore(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> Merged {
-        self.take(entry, wall, None).0
+        self.take(entry.sealed(self.store.secret()), wall, None).0
     }
 
     /// Takes an entry at `wall`; `me` is known where a driver calls.
@@ -156,7 +157,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         wall: u64,
         me: Option<I>,
     ) -> (Merged, Option<u32>) {
-        let Update { key, stamp, state } = entry;
+        let Update { key, stamp, state, check } = entry;
         let state = match state {
             State::Value(value) => Held::Value(value.into_bytes()),
             State::Deleted(mut grave) => {
@@ -173,7 +174,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         if let (Some(grave), Some(me), true) = (state.grave(), me, expired)
             && self.store.find(&key).is_none()
         {
-            let kept = self.bury(&key, stamp, grave.clone(), wall, me);
+            let kept = self.bury(&key, (stamp, grave.clone(), check), wall, me);
             return (if kept { Merged::Expired } else { Merged::Full }, None);
         }
         match self.store.dormant.stamp(&key) {
@@ -181,17 +182,18 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             Some(_) => drop(self.store.dormant.remove(&key)),
             None => {}
         }
-        self.store.merge(key.into_bytes(), stamp, state)
+        self.store.merge(key.into_bytes(), stamp, state, check)
     }
 
     /// A certificate that everybody discards is dormant here, if it names this site. Returns false
     /// if there is no room for it.
-    fn bury(&mut self, key: &[u8], stamp: Stamp<I>, grave: Grave<I>, wall: u64, me: I) -> bool {
+    fn bury(&mut self, key: &[u8], certificate: Kept<I>, wall: u64, me: I) -> bool {
+        let grave = &certificate.1;
         let young = grave.activated >= wall.saturating_sub(self.retention[1]);
         let kept = young && grave.sites.contains(&me);
         let room = !self.store.is_full();
         if kept && room {
-            self.store.dormant.insert(key, stamp, grave);
+            self.store.dormant.insert(key, certificate);
         }
         room || !kept
     }
@@ -199,12 +201,12 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// Makes a dormant certificate active again: with its own stamp, so that what was written after
     /// it stays.
     fn awaken(&mut self, key: &[u8], wall: u64) -> Option<u32> {
-        let (stamp, mut grave) = self.store.dormant.remove(key)?;
+        let (stamp, mut grave, check) = self.store.dormant.remove(key)?;
         grave.activated = grave.activated.saturating_add(1).max(wall);
         let state = Held::Deleted(Box::new(grave.clone()));
-        let (merged, slot) = self.store.merge(key.into(), stamp, state);
+        let (merged, slot) = self.store.merge(key.into(), stamp, state, check);
         if merged != Merged::Taken {
-            self.store.dormant.insert(key, stamp, grave);
+            self.store.dormant.insert(key, (stamp, grave, check));
             return None;
         }
         slot
@@ -219,7 +221,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             self.store.remove(slot);
             self.recent.forget(slot);
             if let Held::Deleted(grave) = entry.state
-                && !self.bury(&entry.key, entry.stamp, *grave, wall, me)
+                && !self.bury(&entry.key, (entry.stamp, *grave, entry.check), wall, me)
             {
                 cx.count("certificate not kept");
             }
@@ -229,6 +231,9 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
 
     /// Takes what a peer sent.
     fn take_from(&mut self, from: I, entry: Update<I, KEY, VALUE>, cx: &mut impl Context<Self>) {
+        if !entry.is_sound(self.store.secret()) {
+            return cx.count("damaged entry");
+        }
         let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value().is_none());
         let dormant = self.store.dormant.stamp(&key);
         match self.take(entry, cx.wall(), Some(cx.me())) {
@@ -314,7 +319,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         let stamp = self.clock.stamp(cx.wall(), cx.me());
         let stamp = stamp.ok_or(Refusal::Invalid("the wall clock stands at the end of time"))?;
         let state = state(stamp);
-        match self.take(Update { key, stamp, state }, stamp.micros, None) {
+        let entry = Update { key, stamp, state, check: [0; 8] }.sealed(self.store.secret());
+        match self.take(entry, stamp.micros, None) {
             (Merged::Taken, Some(slot)) => self.note(slot, None, cx),
             (Merged::Invalid, _) => return Err(Refusal::Invalid("the value does not merge")),
             _ => return Err(Refusal::Full { limit: LEAF }),

@@ -10,7 +10,7 @@
 //!
 //! # Memory
 //!
-//! With `u32` identifiers: a slot 56 bytes, an item of the digest tree 24, its nodes 11 to 22, an
+//! With `u32` identifiers: a slot 64 bytes, an item of the digest tree 24, its nodes 11 to 22, an
 //! entry of the order by key about 30, of the order of changes about 20, the key's block 16, and
 //! what the allocator adds to three blocks: about 200 bytes beside key and value. The tables of
 //! slots and items double when they are full, so that a third of that may be reserved in advance.
@@ -27,9 +27,11 @@ use alloc::vec::Vec;
 use gossip_core::{PeerId, Wire};
 use siphasher::sip::SipHasher24;
 
+use crate::config::Secret;
 use crate::graves::Dormant;
 use crate::merge::Join;
 use crate::message::Grave;
+use crate::seal::seal;
 use crate::stamp::Stamp;
 use crate::tree::Tree;
 
@@ -90,6 +92,8 @@ pub(crate) struct Slot<I: PeerId> {
     pub(crate) key: Arc<[u8]>,
     pub(crate) stamp: Stamp<I>,
     pub(crate) state: Held<I>,
+    /// Its seal, as it came.
+    pub(crate) check: [u8; 8],
     /// The number of its last change.
     changed: u64,
 }
@@ -155,17 +159,23 @@ impl<I: PeerId> Store<I> {
         key: Box<[u8]>,
         stamp: Stamp<I>,
         state: Held<I>,
+        check: [u8; 8],
     ) -> (Merged, Option<u32>) {
         let known = self.keys.get(&key[..]).copied();
         let here = known.map(|slot| self.slot(slot));
-        let (stamp, state) = match (self.join, here) {
-            (None, _) => (stamp, state),
+        let (stamp, state, check) = match (self.join, here) {
+            (None, _) => (stamp, state, check),
             (Some(join), here) => match joined(join, here, stamp, &state) {
-                Some(joined) if joined.1.fits(self.longest) => joined,
+                // As it came, or made here, and so sealed here.
+                Some(joined) if joined.0 == stamp && joined.1 == state => (stamp, state, check),
+                Some((stamp, state)) if state.fits(self.longest) => {
+                    let check = self.seal(&key, &stamp, &state);
+                    (stamp, state, check)
+                }
                 _ => return (Merged::Invalid, None),
             },
         };
-        let Some(slot) = known else { return self.add(key, stamp, state) };
+        let Some(slot) = known else { return self.add(key, stamp, state, check) };
         let here = self.slot(slot);
         let order = if self.join.is_some() && stamp == here.stamp {
             // The stamp here was the later one: what was merged in is news all the same.
@@ -180,7 +190,7 @@ impl<I: PeerId> Store<I> {
                 let hash = self.hash(&key, &stamp, &state);
                 self.forget(slot);
                 let here = &mut self.slots[slot as usize];
-                (here.stamp, here.state) = (stamp, state);
+                (here.stamp, here.state, here.check) = (stamp, state, check);
                 self.tree.change(slot, hash);
                 self.remember(slot);
                 (Merged::Taken, Some(slot))
@@ -188,7 +198,13 @@ impl<I: PeerId> Store<I> {
         }
     }
 
-    fn add(&mut self, key: Box<[u8]>, stamp: Stamp<I>, state: Held<I>) -> (Merged, Option<u32>) {
+    fn add(
+        &mut self,
+        key: Box<[u8]>,
+        stamp: Stamp<I>,
+        state: Held<I>,
+        check: [u8; 8],
+    ) -> (Merged, Option<u32>) {
         if self.is_full() {
             return (Merged::Full, None);
         }
@@ -197,7 +213,7 @@ impl<I: PeerId> Store<I> {
             return (Merged::Crowded, None);
         };
         let key = Arc::<[u8]>::from(key);
-        let entry = Slot { key: Arc::clone(&key), stamp, state, changed: 0 };
+        let entry = Slot { key: Arc::clone(&key), stamp, state, check, changed: 0 };
         match self.slots.get_mut(slot as usize) {
             Some(free) => *free = entry,
             None => self.slots.push(entry),
@@ -243,6 +259,15 @@ impl<I: PeerId> Store<I> {
     /// Where a key stands in the tree.
     fn place(&self, key: &[u8]) -> u64 {
         SipHasher24::new_with_keys(self.secret[0], !self.secret[1]).hash(key)
+    }
+
+    /// The seal of an entry that is made here.
+    pub(crate) fn seal(&self, key: &[u8], stamp: &Stamp<I>, state: &Held<I>) -> [u8; 8] {
+        seal(self.secret, key, stamp, state.grave(), state.value())
+    }
+
+    pub(crate) const fn secret(&self) -> Secret {
+        Secret(self.secret)
     }
 
     /// The hash of an entry: of the stamp too, or two writers of one value would look alike, and a

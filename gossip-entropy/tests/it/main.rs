@@ -2,9 +2,11 @@
 
 mod absence;
 mod certificates;
+mod changed;
 mod cost;
 mod exchange;
 mod hostile;
+mod integrity;
 mod laws;
 mod merge;
 mod pair;
