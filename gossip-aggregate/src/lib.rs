@@ -5,11 +5,13 @@
 //!   [`push_sum`]: one-way shares of them.
 //! - [`mean`]: the mean of all inputs. [`count`]: the number of nodes. [`means`]: power means,
 //!   extremes, the variance, sums and products.
-//! - [`flow_updating`] and [`limosense`]: means that stay exact whatever is lost, over links that
-//!   hold still for a while.
+//! - [`draw`]: random elements. [`quantile`]: quantiles, by random pivots. [`synopsis`]: how alike
+//!   all are. [`grouped`]: means that a few liars do not move.
+//! - [`flow_updating`], [`push_flow`] and [`limosense`]: means that stay exact whatever is lost,
+//!   over links that hold still for a while.
 //! - [`spread`]: values with an idempotent [`merge`] of the user's own, and those that are here:
-//!   unions and the best [so many](sets), sums and counts by [`extrema`], things seen by
-//!   [`hyperloglog`].
+//!   unions and the best [so many](sets), the best that are [`signed`], sums and counts by
+//!   [`extrema`], things seen by [`hyperloglog`].
 //! - The number of nodes without an aggregate: [`hops`] polls a sample, [`density`] listens,
 //!   [`tour`] and [`collide`] walk.
 //! - [`estimate`]: what they say, and what that is worth.
@@ -22,10 +24,12 @@ extern crate alloc;
 pub mod collide;
 pub mod count;
 pub mod density;
+pub mod draw;
 pub mod epoch;
 pub mod estimate;
 pub mod extrema;
 pub mod flow_updating;
+pub mod grouped;
 pub mod hops;
 pub mod hyperloglog;
 pub mod limosense;
@@ -33,28 +37,38 @@ mod links;
 pub mod mean;
 pub mod means;
 pub mod merge;
+pub mod push_flow;
 pub mod push_pull;
 pub mod push_sum;
+pub mod quantile;
 pub mod sets;
+pub mod signed;
 pub mod spread;
+pub mod synopsis;
 pub mod tour;
 
 pub use collide::Collide;
 pub use count::{Count, Leaders};
 pub use density::Density;
+pub use draw::Draw;
 pub use estimate::Estimate;
 pub use extrema::Extrema;
 pub use flow_updating::FlowUpdating;
+pub use grouped::Grouped;
 pub use hops::Hops;
 pub use hyperloglog::Registers;
 pub use limosense::LiMoSense;
 pub use mean::{Average, Mean};
 pub use means::{Extreme, PowerMean, Total, Variance, Within};
 pub use merge::Merge;
+pub use push_flow::PushFlow;
 pub use push_pull::PushPull;
 pub use push_sum::PushSum;
+pub use quantile::Quantile;
 pub use sets::{Top, Union};
+pub use signed::Vouched;
 pub use spread::Spread;
+pub use synopsis::Alike;
 pub use tour::Tour;
 
 /// The documents' snippets, run as tests.

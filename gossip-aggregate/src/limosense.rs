@@ -49,7 +49,7 @@ use gossip_core::{
 };
 
 use crate::flow_updating::{checked, is_sound};
-use crate::links::Links;
+use crate::links::{Links, Share};
 use crate::mean::Set;
 
 pub use crate::flow_updating::Config;
@@ -71,27 +71,6 @@ message! {
         pub weight: Finite,
         /// Whether the sender is short of weight.
         pub asks: bool,
-    }
-}
-
-/// Values times weights, and the weights.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    sum: f64,
-    weight: f64,
-}
-
-impl Share {
-    fn plus(self, other: Self) -> Self {
-        Self { sum: self.sum + other.sum, weight: self.weight + other.weight }
-    }
-
-    fn less(self, other: Self) -> Self {
-        Self { sum: self.sum - other.sum, weight: self.weight - other.weight }
-    }
-
-    fn half(self) -> Self {
-        Self { sum: self.sum / 2.0, weight: self.weight / 2.0 }
     }
 }
 
@@ -144,9 +123,7 @@ impl<I: PeerId> LiMoSense<I> {
     /// The mean as this node sees it now; its own input at first. `None` while this node has no
     /// weight to speak of.
     pub fn estimate(&self) -> Option<f64> {
-        let Share { sum, weight } = self.held();
-        // Half, since what is kept when the least is given away is that much, but for rounding.
-        Some(sum / weight).filter(|mean| weight >= LEAST / 2.0 && mean.is_finite())
+        self.held().mean()
     }
 
     /// The weight that this node holds: 1 at first, and 1 on average over all nodes and links.

@@ -6,6 +6,40 @@ use alloc::vec::Vec;
 
 use gossip_core::{ParameterError, PeerId, Peers, Random};
 
+use crate::limosense::LEAST;
+
+/// Values times weights, and the weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Share {
+    /// Of the values, each times its weight.
+    pub(crate) sum: f64,
+    /// Of the weights.
+    pub(crate) weight: f64,
+}
+
+impl Share {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum, weight: self.weight + other.weight }
+    }
+
+    /// What is left without `other`.
+    pub(crate) fn less(self, other: Self) -> Self {
+        Self { sum: self.sum - other.sum, weight: self.weight - other.weight }
+    }
+
+    /// The mean of the values, unless the weight is too little to speak of: below half of
+    /// [`LEAST`], since what is kept when the least is given away is that much, but for rounding.
+    pub(crate) fn mean(self) -> Option<f64> {
+        Some(self.sum / self.weight).filter(|mean| self.weight >= LEAST / 2.0 && mean.is_finite())
+    }
+
+    /// Half of each.
+    pub(crate) fn half(self) -> Self {
+        Self { sum: self.sum / 2.0, weight: self.weight / 2.0 }
+    }
+}
+
 /// One neighbour.
 #[derive(Clone, Debug)]
 struct Link<I, T> {
@@ -72,6 +106,17 @@ impl<I: PeerId, T: Default> Links<I, T> {
     /// A random neighbour.
     pub(crate) fn pick(&self, random: &mut Random) -> Option<I> {
         random.pick(&self.links).map(|link| link.peer)
+    }
+
+    /// A random neighbour of those that `is_meant` accepts.
+    pub(crate) fn pick_of(
+        &self,
+        random: &mut Random,
+        is_meant: impl Fn(I, &T) -> bool,
+    ) -> Option<I> {
+        let meant = || self.iter().filter(|(peer, kept)| is_meant(*peer, kept));
+        let at = random.below(meant().count());
+        meant().nth(at).map(|(peer, _)| peer)
     }
 
     /// Every neighbour.

@@ -104,6 +104,12 @@ pub trait Source: Clone + fmt::Debug {
 
     /// This node's value at the start of an epoch.
     fn start<P: Protocol + ?Sized>(&self, epoch: u64, cx: &mut impl Local<P>) -> Self::Value;
+
+    /// Takes out of a partner's value what this node does not believe, such as what is not signed.
+    /// `known` is what this node holds in `epoch`, and believes. Returns how much was taken out.
+    fn admit(&self, _epoch: u64, _known: &Self::Value, _theirs: &mut Self::Value) -> usize {
+        0
+    }
 }
 
 /// A [`Source`] that brings the same value to every epoch, until another is set. That one is merged

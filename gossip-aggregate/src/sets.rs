@@ -51,7 +51,7 @@ impl<T: Wire + Ord, const N: usize> Union<T, N> {
 }
 
 /// Puts `element` in its place; the last one goes, if there is no room.
-fn place<T: Wire, const N: usize>(all: &mut Bounded<T, N>, at: usize, element: T) {
+pub(crate) fn place<T: Wire, const N: usize>(all: &mut Bounded<T, N>, at: usize, element: T) {
     if at < N {
         all.truncate(N - 1);
         // There is room now, and `at` is within it.

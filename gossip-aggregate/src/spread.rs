@@ -22,7 +22,8 @@
 //! nothing changes, an exchange takes about 30 bytes, whatever the value is. Nothing is ever taken
 //! back within an epoch; what is gone goes with the next.
 //!
-//! Whatever a node says that is sound is believed by all, until the epoch ends.
+//! Whatever a node says that is sound is believed by all, until the epoch ends, unless the source
+//! [admits](Source::admit) only what is proved, as [`Vouched`](crate::Vouched) does.
 //!
 //! # Deviations from the paper
 //!
@@ -95,6 +96,8 @@ pub struct State<I, S: Source> {
     current: Option<S::Value>,
     /// The last epoch's that this node was there for.
     last: Option<Left<S::Value>>,
+    /// The digest of this epoch's value, if it was asked for since that changed.
+    print: Option<u64>,
     /// Exchanges in a row that found the value the same; 0 while it is news.
     same: u8,
     epochs: Epochs,
@@ -137,7 +140,8 @@ impl<I: PeerId, S: Source> Configured for State<I, S> {
 
     fn new(config: Config<S>) -> Result<Self, ParameterError> {
         let (source, epochs) = config.build()?;
-        Ok(Self { source, current: None, last: None, same: 0, epochs, id: PhantomData })
+        let (current, last, print) = (None, None, None);
+        Ok(Self { source, current, last, print, same: 0, epochs, id: PhantomData })
     }
 }
 
@@ -203,9 +207,15 @@ impl<I: PeerId, S: Source> State<I, S> {
         true
     }
 
+    /// The digest of our value.
+    fn print(&mut self) -> Option<u64> {
+        let value = self.current.as_ref()?;
+        Some(*self.print.get_or_insert_with(|| digest(value)))
+    }
+
     fn begin(&mut self, cx: &mut impl Local<Self>) {
         self.current = Some(self.source.start(self.epochs.number(), cx));
-        self.same = 0;
+        (self.same, self.print) = (0, None);
     }
 
     /// Finishes the epoch before, if there was one, and begins one.
@@ -219,16 +229,23 @@ impl<I: PeerId, S: Source> State<I, S> {
         self.begin(cx);
     }
 
-    /// Merges `theirs`. Returns our value, and whether it is now the same as theirs.
-    fn take(&mut self, theirs: &S::Value) -> Option<(&S::Value, bool)> {
+    /// Merges what is believed of `theirs`. Returns our value, and whether it is now the same.
+    fn take(
+        &mut self,
+        mut theirs: S::Value,
+        cx: &mut impl Local<Self>,
+    ) -> Option<(&S::Value, bool)> {
+        let epoch = self.epochs.number();
         let mine = self.current.as_mut()?;
-        if *mine == *theirs {
+        let refused = self.source.admit(epoch, mine, &mut theirs);
+        (0..refused).for_each(|_| cx.count("not believed"));
+        if *mine == theirs {
             self.same = self.same.saturating_add(1);
             return Some((mine, true));
         }
-        self.same = 0;
-        mine.merge(theirs);
-        let same = *mine == *theirs;
+        (self.same, self.print) = (0, None);
+        mine.merge(&theirs);
+        let same = *mine == theirs;
         Some((mine, same))
     }
 }
@@ -247,11 +264,13 @@ impl<I: PeerId, S: Source> Protocol for State<I, S> {
 impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         self.keep_time(cx);
-        let (epoch, value) = (self.epoch(), self.current.as_ref()?);
-        let partner = below.sample(cx.rng())?;
-        let is_news = self.same == 0;
-        let print = || Message::Print(epoch, digest(value));
-        Some((partner, if is_news { Message::Value(epoch, value.clone()) } else { print() }))
+        let epoch = self.epoch();
+        let message = if self.same == 0 {
+            Message::Value(epoch, self.current.clone()?)
+        } else {
+            Message::Print(epoch, self.print()?)
+        };
+        Some((below.sample(cx.rng())?, message))
     }
 
     fn respond(
@@ -275,12 +294,13 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
         };
         let together = self.meet(epoch, cx);
         let epoch = self.epoch();
+        let ours = if theirs.is_err() { self.print() } else { None };
         let answer = match (&self.current, theirs) {
             (None, _) => None,
             (Some(value), _) if !together => Some((value, false)),
-            (Some(_), Ok(theirs)) => self.take(&theirs),
+            (Some(_), Ok(theirs)) => self.take(theirs, cx),
             (Some(value), Err(print)) => {
-                let same = digest(value) == print;
+                let same = ours == Some(print);
                 self.same = if same { self.same.saturating_add(1) } else { self.same };
                 Some((value, same))
             }
@@ -297,7 +317,7 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
             Message::Value(_, value) if !value.is_sound() => cx.count("unsound value"),
             Message::Value(epoch, value) => {
                 if self.meet(epoch, cx) {
-                    self.take(&value);
+                    self.take(value, cx);
                 }
             }
             Message::Same(epoch) => {
@@ -321,7 +341,7 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
     ) -> Result<Receipt, Refusal> {
         if let (Some(value), Some(mine)) = (self.source.set(input)?, &mut self.current) {
             mine.merge(&value);
-            self.same = 0;
+            (self.same, self.print) = (0, None);
         }
         Ok(Receipt::default())
     }

@@ -37,7 +37,7 @@ pub use error::ParameterError;
 pub use exchange::{Configured, Exchange, Leg, Pairwise};
 pub use id::PeerId;
 pub use node::Node;
-pub use peers::{Describe, Peers, Profile, Profiles};
+pub use peers::{Describe, Peers, Profile, Profiles, Tree};
 pub use protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
 pub use random::Random;
 pub use time::{Round, Time};

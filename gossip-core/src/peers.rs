@@ -48,6 +48,33 @@ pub trait Profiles: Peers {
     fn for_each_profile(&self, visit: impl FnMut(Self::Id, &Self::Profile));
 }
 
+/// A layer whose links form a tree, for layers that aggregate or disseminate along it.
+///
+/// It is this node's present belief: while the tree is repaired, a child may not know yet that it
+/// is one, and for a while parents may even lead in a circle.
+pub trait Tree {
+    /// How peers are named.
+    type Id: PeerId;
+
+    /// The node's parent. None at the root, and while it is not in the tree.
+    fn parent(&self) -> Option<Self::Id>;
+
+    /// The root, as far as it is known.
+    fn root(&self) -> Option<Self::Id>;
+
+    /// How many links the root is away, 0 at the root itself. None while not in the tree.
+    fn depth(&self) -> Option<u32>;
+
+    /// Every child.
+    fn for_each_child(&self, visit: impl FnMut(Self::Id));
+
+    /// The parent and the children: the node's links in the tree.
+    fn for_each_link(&self, mut visit: impl FnMut(Self::Id)) {
+        self.parent().into_iter().for_each(&mut visit);
+        self.for_each_child(visit);
+    }
+}
+
 /// What travels in a descriptor beside the identifier. `()` tells nothing and costs nothing.
 pub trait Profile: Wire + Send + 'static {}
 

@@ -20,6 +20,7 @@
 //! | [`Signed`] | messages that prove who said them |
 //! | [`Fragmented`] | values above a datagram |
 //! | [`Paced`] | priorities and back-pressure at the publisher |
+//! | [`Topics`] | publish and subscribe by topic |
 //!
 //! Protocols are sans-IO layers: the same code runs in the simulators of `gossip-core` and on
 //! sockets. What holds under which faults is in the section *Guarantees* of the README.
@@ -43,6 +44,7 @@ mod schedule;
 mod seen;
 pub mod signed;
 pub mod spread;
+pub mod topics;
 pub mod validate;
 
 pub use background::Background;
@@ -58,6 +60,7 @@ pub use post::{MessageId, Post};
 pub use rumor::RumorMongering;
 pub use signed::Signed;
 pub use spread::{Carried, Carries, Delivery, Publish, Spread, Told};
+pub use topics::Topics;
 pub use validate::Validated;
 
 #[cfg(doctest)]

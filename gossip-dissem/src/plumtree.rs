@@ -9,13 +9,18 @@
 //! on a value m from q:   new: deliver; q is eager; send m to the eager but q, and announce m to
 //!                             the lazy but q; if somebody had announced m over `threshold` fewer
 //!                             hops, attach to it, and prune q
+//!                        new, and requested: deliver; announce m to all but q
 //!                        known: q is lazy; tell q so (prune)
 //! on prune from q:       q is lazy
 //! on announce m from q:  if m is missing: note that q has it; unless one runs, start timer1 for m
-//! on a timer of m:       start timer2 for m; q = the next that has it; q is eager; graft m from q
+//!                             (over at once if nobody is to send what is published in m's tree)
+//! on a timer of m:       start timer2 for m; q = the next that has it; if nobody is to send m, or
+//!                             `patience` publications were late: q is eager; graft m from q
+//!                             else: request m from q
 //! on graft m from q:     q is eager; if m is here, send it to q
+//! on request m from q:   if m is here, send it to q
 //! on attach from q:      q is eager
-//! neighbour up, down:    it is eager; it is forgotten
+//! neighbour up, down:    it is eager (lazy, if trees grow on demand); it is forgotten
 //! ```
 //!
 //! # What holds
@@ -27,6 +32,8 @@
 //!   whoever is connected to a holder for that long gets it, unless it sheds it.
 //! - On a quiet network the eager links are a spanning tree: n - 1 copies a publication, and two
 //!   announcements over each other link (one or two with [`suppress`](Config::suppress)).
+//! - Where links lose 5 % and nodes come and go, some 1.1 copies for each delivery, half of them
+//!   within 1.4 times a flood's median (`repro dissem-efficiency`).
 //! - Messages end: nothing is sent for a publication that is older than `age` rounds.
 //! - A node serves at most [`LINKS_MAX`] neighbours, keeps `store` values and `memory` identifiers,
 //!   waits for `missing` publications, of which one peer names at most half, and holds for each
@@ -40,8 +47,12 @@
 //!   is asked again. All of it can be switched off ([`Config::paper`]).
 //! - Announcements are gathered for a moment, and travel together; so may values, prunes and
 //!   acknowledgements ([`Config::gather`]).
-//! - Each origin may have a tree of its own ([`Trees::PerOrigin`]). There the copy over more hops
-//!   is pruned, not the later one.
+//! - What is lost on its way is requested; links are grafted if that happens again and again
+//!   ([`Config::patience`]). A loss is one for a whole branch of the tree. Were each node of it to
+//!   graft, as in the paper, the next value would come twice to each; and were what comes by
+//!   request sent on, then this one would.
+//! - Each origin may have a tree of its own ([`Trees::OnDemand`], [`Trees::PerOrigin`]). There the
+//!   copy over more hops is pruned, not the later one.
 //! - A second copy from the peer that the first one came from prunes nothing: the network made it.
 //! - New neighbours are told what was published lately, so that parts that were cut off catch up.
 //! - A prune names the publication, so that it needs no confirmation.
@@ -56,8 +67,9 @@ mod outgoing;
 mod shape;
 mod store;
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
+use core::time::Duration;
 
 use gossip_core::{
     Configured, Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal,
@@ -67,7 +79,7 @@ use gossip_core::{
 pub use config::{Config, LINKS_MAX, Trees};
 use link::{Link, Note, Tree};
 pub use message::{ANNOUNCED, Announcement, Message};
-use missing::Missing;
+use missing::{Missing, Sources};
 use store::Store;
 
 pub use crate::post::{Command, Event};
@@ -84,8 +96,10 @@ pub struct Traffic {
     pub announced: u64,
     /// Publications announced again.
     pub repeated: u64,
-    /// Requests for a publication, or for what comes next.
+    /// Requests for a publication and for what comes next, or for that alone.
     pub grafts: u64,
+    /// Requests for a publication alone.
+    pub requests: u64,
     /// Links turned lazy by this node.
     pub prunes: u64,
 }
@@ -213,7 +227,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     fn tree(&self, id: &MessageId<I>) -> Tree<I> {
         match self.config.trees {
             Trees::Shared => None,
-            Trees::PerOrigin => Some(id.origin),
+            Trees::PerOrigin | Trees::OnDemand => Some(id.origin),
         }
     }
 
@@ -223,10 +237,15 @@ impl<I: PeerId, V: Wire> State<I, V> {
         self.link(peer).into_iter().for_each(|link| link.set_eager(tree, eager));
     }
 
-    /// `peer` is told so of what it publishes or passes on in the tree of `id`.
-    fn decline(&mut self, peer: I, id: &MessageId<I>, declined: bool) {
+    /// `peer` should send what is published in the tree of `id`, or only announce it.
+    fn expect(&mut self, peer: I, id: &MessageId<I>, expected: bool) {
         let tree = self.tree(id);
-        self.link(peer).into_iter().for_each(|link| link.decline(tree, declined));
+        self.link(peer).into_iter().for_each(|link| link.expect(tree, expected));
+    }
+
+    /// Whether some neighbour should send what is published in `tree`.
+    fn has_parent(&self, tree: Tree<I>) -> bool {
+        self.links.iter().any(|link| link.is_expected(tree))
     }
 
     /// `peer` has `id`: it need not be told.
@@ -264,7 +283,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// A link to a new neighbour, which is told what was published lately.
     fn neighbour_up(&self, peer: I, made: u64, cx: &impl Local<Self>) -> Link<I> {
-        let mut link = Link::new(peer, made);
+        let mut link = Link::new(peer, made, self.config.trees != Trees::OnDemand);
         if self.config.recall > 0 {
             let due = cx.now() + self.config.announce;
             let young = self.store.young(self.config.recall, cx.round());
@@ -277,14 +296,18 @@ impl<I: PeerId, V: Wire> State<I, V> {
         let id = post.id;
         match self.seen.judge(from, id, post.age, cx) {
             Verdict::New => {
-                let announced = self.missing.take(&id);
+                let sources = self.missing.take(&id);
+                self.missing.came(self.tree(&id), sources.asked > 0);
                 post.hops = post.hops.saturating_add(1);
                 let hops = post.hops;
-                if self.config.trees == Trees::Shared {
-                    self.decline(from, &id, false);
+                let requested = sources.requested == Some(from);
+                if self.config.trees == Trees::Shared && !requested {
+                    self.expect(from, &id, true);
                 }
-                self.pass_on(post, Some(from), &announced, cx);
-                self.optimise(from, id, hops, &announced, cx);
+                self.pass_on(post, Some(from), &sources, cx);
+                if !requested {
+                    self.optimise(from, id, hops, &sources.from, cx);
+                }
             }
             Verdict::Known => {
                 self.settle(from, &id);
@@ -295,30 +318,35 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 
     /// Delivers what is new, sends it over the eager links, and announces it over the lazy ones.
+    ///
+    /// What was lost on its way was lost for a whole branch of the tree, all of which asks for it
+    /// now: there it is only announced, at once.
     fn pass_on(
         &mut self,
         post: Post<I, V>,
         source: Option<I>,
-        announced: &VecDeque<(I, u16)>,
+        sources: &Sources<I>,
         cx: &mut impl Context<Self>,
     ) {
         let Post { id, hops, ref value, .. } = post;
         cx.emit(Event::Delivered { id, value: value.clone(), hops });
-        let (tree, announce_at) = (self.tree(&id), cx.now() + self.config.announce);
-        let suppress = self.config.suppress;
-        let has = |peer| suppress && announced.iter().any(|entry| entry.0 == peer);
+        let tree = self.tree(&id);
+        let first = !self.links.iter().any(|link| link.is_eager(tree));
+        let wait = if first || sources.asked > 0 { Duration::ZERO } else { self.config.announce };
+        let (announce_at, suppress) = (cx.now() + wait, self.config.suppress);
+        let has = |peer| suppress && sources.from.iter().any(|entry| entry.0 == peer);
         for at in 0..self.links.len() {
             let link = &mut self.links[at];
             if Some(link.peer) == source || has(link.peer) {
                 continue;
             }
-            if link.is_eager(tree) {
+            if link.is_eager(tree) && sources.requested.is_none() {
                 self.send_value(at, &post, cx);
             } else {
                 link.announce(id, announce_at);
             }
         }
-        if let Some(gone) = self.store.insert(post, source, cx.round()) {
+        if let Some(gone) = self.store.insert(post, (source, sources.requested), cx.round()) {
             cx.count("publication displaced");
             self.links.iter_mut().for_each(|link| link.settle(&gone));
         }
@@ -332,7 +360,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
         posts: &[Announcement<I>],
         cx: &mut impl Context<Self>,
     ) {
-        let (me, due) = (cx.me(), cx.now() + self.config.timeout1);
+        let (me, now) = (cx.me(), cx.now());
         let mut shed = false;
         for &Announcement { id, hops } in posts {
             self.settle(from, &id);
@@ -340,6 +368,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
             if self.seen.knows(me, &id) {
                 self.on_late_announcement(from, id, hops, cx);
             } else if !self.seen.is_held_back(&id) {
+                let expected = self.has_parent(self.tree(&id));
+                let due = if expected { now + self.config.timeout1 } else { now };
                 shed |= !self.missing.note(id, (from, hops), due, cx.round());
             }
         }
@@ -349,28 +379,38 @@ impl<I: PeerId, V: Wire> State<I, V> {
         } else if batch != 0 {
             self.send_note(from, Note::Acknowledge(batch), cx);
         }
+        self.ask_due(cx);
     }
 
-    /// Asks for what has not come in time.
+    /// Asks for what has not come in time; for what comes next, too, if this is the rule by now, or
+    /// if nobody is to bring it.
     fn ask_due(&mut self, cx: &mut impl Context<Self>) {
         while let Some((id, peer)) = self.missing.ask(cx.now(), self.config.timeout2) {
             if self.seen.is_held_back(&id) {
                 self.missing.take(&id);
                 continue;
             }
-            self.decline(peer, &id, false);
-            self.traffic.grafts += 1;
-            cx.send(peer, Message::Graft(id));
+            let tree = self.tree(&id);
+            let broken = !self.has_parent(tree) || self.missing.late(tree) >= self.config.patience;
+            self.missing.requested(&id, (!broken).then_some(peer));
+            if broken {
+                self.expect(peer, &id, true);
+                self.missing.came(tree, false);
+                self.traffic.grafts += 1;
+                cx.send(peer, Message::Graft(id));
+            } else {
+                self.traffic.requests += 1;
+                cx.send(peer, Message::Request(id));
+            }
         }
     }
 
-    fn on_graft(&mut self, from: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
+    /// Sends `from` what it lacks.
+    fn on_request(&mut self, from: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
         let (now, Config { confirm, intake, .. }) = (cx.now(), self.config);
-        let tree = self.tree(&id);
         let Some(link) = self.links.iter_mut().find(|link| link.peer == from) else {
             return cx.count("graft from a stranger");
         };
-        link.set_eager(tree, true);
         let Some(post) = self.store.get(&id, cx.round()) else {
             return cx.count("graft of what is gone");
         };
@@ -432,7 +472,11 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
                     cx.count("acknowledgement not awaited");
                 }
             }
-            Message::Graft(id) => self.on_graft(from, id, cx),
+            Message::Graft(id) => {
+                self.set_eager(from, &id, true);
+                self.on_request(from, id, cx);
+            }
+            Message::Request(id) => self.on_request(from, id, cx),
             Message::Attach(id) => self.set_eager(from, &id, true),
             Message::Prune(id) => {
                 self.set_eager(from, &id, false);
@@ -476,8 +520,9 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         self.published += 1;
         let id = self.seen.name(cx);
         let tree = self.tree(&id);
-        let attempted = self.links.iter().filter(|link| link.is_eager(tree)).count() as u32;
-        self.pass_on(Post { id, hops: 0, age, value }, None, &VecDeque::new(), cx);
-        Ok(Receipt::attempted(attempted))
+        let eager = self.links.iter().filter(|link| link.is_eager(tree)).count();
+        let attempted = if eager > 0 { eager } else { self.links.len() };
+        self.pass_on(Post { id, hops: 0, age, value }, None, &Sources::default(), cx);
+        Ok(Receipt::attempted(attempted as u32))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Demers, Greene, Hauser, Irish, Larson, Shenker, Sturgis, Swinehart, Terry, *Epidemic algorithms
 //! for replicated database maintenance*, PODC 1987, sections 1.2 and 1.4 (complex epidemics):
-//! push, pull and push-pull; feedback or blind, counter or coin; direct mail.
+//! push, pull and push-pull; feedback or blind, counter or coin; minimisation; direct mail.
 //!
 //! ```text
 //! every round:   for each hot rumor: if somebody needed it, count = 0; else if a contact knew it,
@@ -12,6 +12,7 @@
 //!                pull: ask q for its hot rumors, listing those known
 //! on a rumor:    tell the sender whether it was needed; if so, deliver it, and it is hot
 //! on a question: send the hot rumors that are not listed
+//! minimised:     of two that spread a rumor already, who has the smaller count counts the contact
 //! ```
 //!
 //! # What holds
@@ -34,6 +35,9 @@
 //!   known rumor is sent and its sender corrected.
 //! - In push-pull a node's count moves at most once a round; the paper does not say. With this
 //!   reading an independent simulation gives the same numbers as ours.
+//! - Minimised, who has the larger count is not answered, since nothing is for it to count.
+//! - Limits on connections, and hunting, are a matter of the peers below: who is called is theirs
+//!   to say. A node that answers too many questions ignores the rest ([`ASKERS`]).
 //! - Tables are bounded, and rumors die of age.
 
 mod config;
@@ -217,10 +221,15 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// Sends the hot rumors to a peer contacted this round.
     fn push(&mut self, slot: usize, to: I, cx: &mut impl Context<Self>) {
+        let weighs = self.config.style.weighs();
         for entry in self.hot.batch(self.config.batch, |_| true) {
             entry.push(slot);
             self.traffic.pushed += 1;
-            cx.send(to, Message::Push(entry.rumor.clone()));
+            let rumor = entry.rumor.clone();
+            cx.send(
+                to,
+                if weighs { Message::Weigh(rumor, entry.useless()) } else { Message::Push(rumor) },
+            );
         }
     }
 
@@ -260,6 +269,27 @@ impl<I: PeerId, V: Wire> State<I, V> {
             entry.answer(slot);
             self.traffic.answered += 1;
             cx.send(asker, Message::Answer(entry.rumor.clone()));
+        }
+    }
+
+    /// `from` has pushed a rumor, and wants to know whether it was needed; if it tells its counter,
+    /// only if the contact is its own to count.
+    fn hear_push(
+        &mut self,
+        from: I,
+        rumor: Post<I, V>,
+        useless: Option<u16>,
+        cx: &mut impl Context<Self>,
+    ) {
+        let id = rumor.id;
+        let needed = match self.take_in(from, rumor, cx) {
+            Verdict::New => true,
+            Verdict::Known => self.came_from(from, &id),
+            Verdict::Refused => return,
+        };
+        let weighed = useless.zip(self.hot.get_mut(&id));
+        if needed || weighed.is_none_or(|(useless, entry)| entry.weigh(useless)) {
+            cx.send(from, Message::Feedback { id, needed });
         }
     }
 
@@ -376,15 +406,8 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
 
     fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
         match message {
-            Message::Push(rumor) => {
-                let id = rumor.id;
-                let needed = match self.take_in(from, rumor, cx) {
-                    Verdict::New => true,
-                    Verdict::Known => self.came_from(from, &id),
-                    Verdict::Refused => return,
-                };
-                cx.send(from, Message::Feedback { id, needed });
-            }
+            Message::Push(rumor) => self.hear_push(from, rumor, None, cx),
+            Message::Weigh(rumor, useless) => self.hear_push(from, rumor, Some(useless), cx),
             Message::Feedback { id, needed } => self.hear_feedback(from, id, needed, cx),
             Message::Ask(known) => self.answer(from, &known, cx),
             Message::Answer(rumor) => {

@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 use crate::Stack;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
+use crate::keyring::Keyring;
 use crate::presence::Presence;
+use crate::sealed::Sealed;
 use crate::task::{Pace, Task};
 use crate::transport::{Transport, canonical, nobody};
 use crate::udp::Udp;
@@ -36,6 +38,8 @@ impl Node {
             stack,
             place: Place::Bind(([127, 0, 0, 1], 0).into()),
             advertise: None,
+            keys: None,
+            plaintext: false,
             cluster: ClusterId::default(),
             contacts: Vec::new(),
             tick: TICK,
@@ -74,6 +78,8 @@ pub struct Builder<S> {
     stack: S,
     place: Place,
     advertise: Option<SocketAddr>,
+    keys: Option<Keyring>,
+    plaintext: bool,
     cluster: ClusterId,
     contacts: Vec<SocketAddr>,
     tick: Duration,
@@ -108,8 +114,26 @@ impl<S: Stack> Builder<S> {
         self
     }
 
-    /// The cluster's name: datagrams of others are dropped and counted. It keeps systems apart by
-    /// mistake, not by malice.
+    /// Seals every datagram by the secret in use of `keys`, and refuses those that are not sealed
+    /// by
+    /// one of its secrets, or were said before, to others, or from another address than that of the
+    /// node that made them: 32 bytes a datagram. All nodes of a cluster need the same secret, and
+    /// must be told each other's addresses as they are advertised. A node that starts anew does not
+    /// know what it was told in its earlier life, and could be told it again.
+    pub fn keys(mut self, keys: &Keyring) -> Self {
+        self.keys = Some(keys.clone());
+        self
+    }
+
+    /// Lets the node bind an address that others than this host reach, although it has no keys: on
+    /// a network that can be trusted.
+    pub const fn plaintext(mut self) -> Self {
+        self.plaintext = true;
+        self
+    }
+
+    /// The cluster's name: datagrams of others are dropped and counted. Without [keys](Self::keys)
+    /// it keeps systems apart by mistake, not by malice.
     pub fn cluster(mut self, name: &str) -> Self {
         self.cluster = ClusterId::named(name);
         self
@@ -153,8 +177,9 @@ impl<S: Stack> Builder<S> {
         self
     }
 
-    /// The most bytes of a datagram, headers of UDP and below not included; [`DATAGRAM`] by
-    /// default. Longer ones that come are dropped and counted, unless they have at most
+    /// The most bytes of a datagram, headers of UDP and below not included, nor what
+    /// [keys](Self::keys) add; [`DATAGRAM`] by default. Longer ones that come are dropped and
+    /// counted, unless they have at most
     /// [`DATAGRAM`] bytes.
     pub const fn mtu(mut self, bytes: usize) -> Self {
         self.mtu = bytes;
@@ -179,10 +204,19 @@ impl<S: Stack> Builder<S> {
         }
         self.check()?;
         let Self { stack, place, advertise, cluster, contacts, tick, jitter, .. } = self;
-        let transport = place.open().await?;
+        let own = matches!(place, Place::Over(_));
+        let sheltered = own || self.plaintext || self.keys.is_some();
+        let mut transport = place.open().await?;
         let bound = canonical(transport.local_addr().map_err(SpawnError::Transport)?);
         let me = identity(bound, advertise)?;
+        if !sheltered && !bound.ip().is_loopback() {
+            return Err(SpawnError::Unsealed { bound });
+        }
         let contacts = check_contacts(contacts, me, bound)?;
+        if let Some(keys) = self.keys {
+            let sealed = Sealed::new(transport, keys, cluster, me);
+            transport = Box::new(sealed.map_err(SpawnError::Randomness)?);
+        }
         ParameterError::new("mtu", self.mtu as f64, "bytes", "at most what the transport carries")
             .unless(self.mtu <= transport.mtu())?;
 
@@ -332,8 +366,15 @@ pub enum SpawnError {
         /// What it is.
         problem: &'static str,
     },
+    /// Others than this host reach the address, and there are no keys.
+    Unsealed {
+        /// The address.
+        bound: SocketAddr,
+    },
     /// The transport does not know its address.
     Transport(io::Error),
+    /// The system has no randomness for the name that seals are made with.
+    Randomness(io::Error),
     /// Not called inside a tokio runtime.
     NoRuntime,
 }
@@ -359,7 +400,13 @@ impl fmt::Display for SpawnError {
             Self::Contact { contact, problem } => {
                 write!(f, "cannot contact {contact}: it is {problem}")
             }
+            Self::Unsealed { bound } => write!(
+                f,
+                "bound to {bound}, which others reach, and without keys: say with keys() what \
+                 seals its datagrams, or with plaintext() that the network can be trusted"
+            ),
             Self::Transport(error) => write!(f, "the transport does not know its address: {error}"),
+            Self::Randomness(error) => write!(f, "the system has no randomness: {error}"),
             Self::NoRuntime => write!(f, "a node runs inside a tokio runtime, and there is none"),
         }
     }
@@ -369,7 +416,9 @@ impl Error for SpawnError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Parameter(error) => Some(error),
-            Self::Bind { error, .. } | Self::Transport(error) => Some(error),
+            Self::Bind { error, .. } | Self::Transport(error) | Self::Randomness(error) => {
+                Some(error)
+            }
             _ => None,
         }
     }

@@ -43,8 +43,9 @@
 //!
 //! # Limits
 //!
-//! - Datagrams are neither encrypted nor signed, and a sender's address can be forged: use it on
-//!   networks that you trust.
+//! - Without [keys](Builder::keys) datagrams are neither encrypted nor signed, and a sender's
+//!   address can be forged; a node that others than its own host reach must have keys, or be told
+//!   to do without. With them, members are told from strangers, not from each other.
 //! - A peer's identifier is the address its datagrams come from. Behind a translation that gives
 //!   each destination another port, nodes cannot be reached by it. IPv6 link-local addresses need
 //!   a scope, which does not travel.
@@ -61,8 +62,10 @@ mod events;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod handle;
+mod keyring;
 pub mod memory;
 mod presence;
+mod sealed;
 mod task;
 mod transport;
 mod udp;
@@ -77,7 +80,9 @@ pub use counters::{Counters, Lag};
 pub use end::Ended;
 pub use events::{Delivery, Events};
 pub use handle::{CallError, Handle};
+pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
+pub use sealed::OVERHEAD;
 pub use transport::{TooLong, Transport, UDP_MAX, canonical};
 pub use udp::Udp;
 

@@ -83,7 +83,8 @@ async fn a_socket_of_all_addresses_needs_one_to_tell() {
     let any = (Ipv4Addr::UNSPECIFIED, 0);
     let error = Node::builder(Idle).bind(any).spawn().await.unwrap_err().to_string();
     assert!(error.contains("say with advertise() which one peers are to use"), "{error}");
-    let told = Node::builder(Probe::default()).bind(any).advertise(LOOPBACK).spawn().await.unwrap();
+    let builder = Node::builder(Probe::default()).bind(any).advertise(LOOPBACK).plaintext();
+    let told = builder.spawn().await.unwrap();
     assert_eq!(told.id().port(), told.local_addr().port());
     let peer = Node::builder(Probe::default()).bind(LOOPBACK).contact(told.id()).spawn().await;
     let peer = peer.unwrap();
@@ -96,7 +97,7 @@ async fn a_socket_of_all_addresses_needs_one_to_tell() {
 #[tokio::test]
 async fn ipv6_sockets_know_ipv4_peers_by_their_own_address() {
     let v4 = Node::builder(Probe::default()).bind(LOOPBACK).spawn().await.unwrap();
-    let builder = Node::builder(Probe::default()).bind((Ipv6Addr::UNSPECIFIED, 0));
+    let builder = Node::builder(Probe::default()).bind((Ipv6Addr::UNSPECIFIED, 0)).plaintext();
     let both = match builder.advertise(LOOPBACK).contact(v4.id()).spawn().await {
         Ok(handle) => handle,
         Err(SpawnError::Bind { error, .. }) => return eprintln!("skipped: no IPv6 here: {error}"),

@@ -3,7 +3,10 @@
 //! | Module | What emerges | Paper |
 //! |---|---|---|
 //! | [`tman`] | any topology that a [`Ranking`] describes, such as a [`ring`] | T-Man, 2009 |
-//! | [`slicing`] | each node's slice of the system by an attribute | JK, 2006 |
+//! | [`chord`] | routes to the owner of a key, over a ring | Chord on demand, 2005 |
+//! | [`rank`] | rankings ready made: line, list, lattices, trees, cubes, prefixes, space | |
+//! | [`slicing`] | each node's slice by an attribute | JK, 2006; Ranking, 2007; Sliver, 2009 |
+//! | [`tree`] | a spanning tree, exact aggregates and search along it | GAP, 2005 |
 //!
 //! `GUARANTEES.md` says what holds, under which faults, and when not to use it.
 #![no_std]
@@ -12,11 +15,15 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod chord;
+pub mod rank;
 mod ranking;
 pub mod ring;
 pub mod slicing;
 pub mod tman;
+pub mod tree;
 
+pub use chord::Chord;
 pub use ranking::Ranking;
 pub use ring::RingRank;
 pub use slicing::Jk;

@@ -6,11 +6,14 @@
 //! directions).
 //!
 //! ```text
-//! place(peer):           where a peer stands, from its identifier
+//! place(peer, profile):  where a peer stands, from its identifier or from what it tells
 //! distance(from, to):    how far `to` is from `from`
 //! first k:               LEAD times, for each direction: the nearest that way, not yet taken;
 //!                        then all others by distance
 //! ```
+//!
+//! What a peer tells is its *profile*: coordinates, an attribute. It travels in T-Man's descriptors
+//! beside the identifier. Rankings by identifier have the profile `()`, which takes no bytes.
 //!
 //! A torus (Manhattan), a tree (hops) or XOR have a distance and no directions. The ring has two:
 //! beside a gap many near peers lie on one side, and the nearest across the gap must be in every
@@ -26,7 +29,7 @@ use core::fmt;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use gossip_core::{PeerId, Random};
+use gossip_core::{PeerId, Profile, Random};
 
 /// Which peers a node of the target structure wants as neighbours.
 ///
@@ -39,11 +42,12 @@ use gossip_core::{PeerId, Random};
 /// struct Torus { side: u32 }
 ///
 /// impl Ranking<u32> for Torus {
+///     type Profile = ();
 ///     type Place = (u32, u32);
 ///     type Distance = u32;
 ///
-///     fn place(&self, peer: u32) -> (u32, u32) {
-///         (peer / self.side, peer % self.side)
+///     fn place(&self, peer: u32, (): &()) -> Option<(u32, u32)> {
+///         (peer < self.side * self.side).then(|| (peer / self.side, peer % self.side))
 ///     }
 ///
 ///     fn distance(&self, from: (u32, u32), to: (u32, u32)) -> u32 {
@@ -53,9 +57,13 @@ use gossip_core::{PeerId, Random};
 /// }
 ///
 /// let torus = Torus { side: 10 };
-/// assert_eq!(torus.distance(torus.place(0), torus.place(99)), 2); // round both edges
+/// let at = |peer| torus.place(peer, &()).unwrap();
+/// assert_eq!(torus.distance(at(0), at(99)), 2); // round both edges
 /// ```
 pub trait Ranking<I: PeerId>: Clone + fmt::Debug {
+    /// What a peer tells of itself, so that others can place it: `()` if its identifier is enough.
+    type Profile: Profile + PartialEq;
+
     /// Where a peer stands in the structure. Kept with each descriptor, so that it is computed
     /// once.
     type Place: Copy + fmt::Debug;
@@ -69,16 +77,27 @@ pub trait Ranking<I: PeerId>: Clone + fmt::Debug {
     /// How many of the nearest in each direction come before all others.
     const LEAD: usize = 1;
 
-    /// Where `peer` stands. The same at every node, and for ever.
-    fn place(&self, peer: I) -> Self::Place;
+    /// Where `peer` stands that tells `profile`: the same at every node. `None` if there is no such
+    /// place: profiles come from the wire, and may be any.
+    fn place(&self, peer: I, profile: &Self::Profile) -> Option<Self::Place>;
+
+    /// Whether there is such a place, for places that are told ([`rank::Told`](crate::rank::Told)).
+    fn contains(&self, _place: Self::Place) -> bool {
+        true
+    }
 
     /// How far `to` is from `from`.
     fn distance(&self, from: Self::Place, to: Self::Place) -> Self::Distance;
 
     /// How far `to` is from `from`, going in `direction`, which is below
-    /// [`DIRECTIONS`](Self::DIRECTIONS).
-    fn along(&self, _direction: usize, from: Self::Place, to: Self::Place) -> Self::Distance {
-        self.distance(from, to)
+    /// [`DIRECTIONS`](Self::DIRECTIONS); `None` if it does not lie that way.
+    fn along(
+        &self,
+        _direction: usize,
+        from: Self::Place,
+        to: Self::Place,
+    ) -> Option<Self::Distance> {
+        Some(self.distance(from, to))
     }
 }
 
@@ -139,22 +158,22 @@ pub(crate) fn first<I: PeerId, R: Ranking<I>>(
         }
     }
     if order.len() < count {
-        let near = nearest(places, count, &mut ties, |to| ranking.distance(of, to));
+        let near = nearest(places, count, &mut ties, |to| Some(ranking.distance(of, to)));
         let rest = near.into_iter().filter(|&at| !taken.get(at).is_some_and(|&taken| taken));
         order.extend(rest.take(count - order.len()));
     }
     order
 }
 
-/// The positions of the `count` least `far` places, nearest first.
+/// The positions of the `count` least `far` places, nearest first; those that are nowhere left out.
 fn nearest<P: Copy, F: Ord + Copy>(
     places: &(impl ExactSizeIterator<Item = P> + Clone),
     count: usize,
     ties: &mut Ties<'_>,
-    far: impl Fn(P) -> F,
+    far: impl Fn(P) -> Option<F>,
 ) -> Vec<usize> {
-    let mut keys: Vec<_> =
-        places.clone().zip(0_u32..).map(|(to, at)| (far(to), ties.draw(at), at)).collect();
+    let key = |(to, at)| far(to).map(|far| (far, ties.draw(at), at));
+    let mut keys: Vec<_> = places.clone().zip(0_u32..).filter_map(key).collect();
     if (1..keys.len()).contains(&count) {
         keys.select_nth_unstable(count - 1);
     }
@@ -175,11 +194,12 @@ mod tests {
     struct Line;
 
     impl Ranking<u32> for Line {
+        type Profile = ();
         type Place = u32;
         type Distance = u32;
 
-        fn place(&self, peer: u32) -> u32 {
-            peer
+        fn place(&self, peer: u32, (): &()) -> Option<u32> {
+            Some(peer)
         }
 
         fn distance(&self, from: u32, to: u32) -> u32 {

@@ -22,10 +22,9 @@
 //!
 //! The paper's ring ranks by distance alone; its sorted ring gives each side half.
 
-use core::any::Any;
-
 use gossip_core::{ParameterError, PeerId, id};
 
+use crate::rank::raw_index;
 use crate::ranking::Ranking;
 use crate::tman::State;
 
@@ -36,7 +35,7 @@ use crate::tman::State;
 /// use gossip_overlay::{Ranking, RingRank};
 ///
 /// let ring = RingRank::indexed(8)?;
-/// let at = |peer: u32| Ranking::<u32>::place(&ring, peer);
+/// let at = |peer: u32| Ranking::place(&ring, peer, &()).unwrap();
 /// assert_eq!(at(2) - at(1), 1 << 61);
 /// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
@@ -66,19 +65,20 @@ impl RingRank {
 }
 
 impl<I: PeerId> Ranking<I> for RingRank {
+    type Profile = ();
     type Place = u64;
     type Distance = u64;
 
     const DIRECTIONS: usize = 2;
     const LEAD: usize = 3;
 
-    fn place(&self, peer: I) -> u64 {
-        match (&raw_index(&peer), self.nodes) {
+    fn place(&self, peer: I, (): &()) -> Option<u64> {
+        Some(match (&raw_index(&peer), self.nodes) {
             (Some(index), nodes) if *index < nodes => {
                 ((u128::from(*index) << 64) / u128::from(nodes)) as u64
             }
             _ => id::digest(&peer),
-        }
+        })
     }
 
     #[inline]
@@ -87,26 +87,21 @@ impl<I: PeerId> Ranking<I> for RingRank {
     }
 
     #[inline]
-    fn along(&self, direction: usize, from: u64, to: u64) -> u64 {
-        if direction == 0 { to.wrapping_sub(from) } else { from.wrapping_sub(to) }
+    fn along(&self, direction: usize, from: u64, to: u64) -> Option<u64> {
+        Some(if direction == 0 { to.wrapping_sub(from) } else { from.wrapping_sub(to) })
     }
-}
-
-/// The number of a simulated node.
-fn raw_index<I: PeerId>(peer: &I) -> Option<u32> {
-    (peer as &dyn Any).downcast_ref().copied()
 }
 
 impl<I: PeerId, const M: usize> State<I, RingRank, M> {
     /// The next node clockwise, as far as this node knows: a hint, exact once the ring has formed
     /// and while nobody comes or goes.
     pub fn successor(&self) -> Option<I> {
-        self.nearest_along(0)
+        self.toward(0)
     }
 
     /// The next node counterclockwise, as far as this node knows.
     pub fn predecessor(&self) -> Option<I> {
-        self.nearest_along(1)
+        self.toward(1)
     }
 }
 
@@ -128,7 +123,7 @@ pub fn missing_links<'a, I: PeerId, const M: usize>(
     nodes: impl IntoIterator<Item = (I, &'a State<I, RingRank, M>)>,
 ) -> usize {
     let mut ring: alloc::vec::Vec<_> =
-        nodes.into_iter().map(|(id, state)| (state.ranking().place(id), id, state)).collect();
+        nodes.into_iter().map(|(id, state)| (state.ranking().place(id, &()), id, state)).collect();
     ring.sort_unstable_by_key(|node| (node.0, node.1));
     let len = ring.len();
     let links = (0..len).flat_map(|at| {

@@ -1,8 +1,8 @@
 //! T-Man: any overlay that a ranking describes, in a number of rounds logarithmic in its size.
 //!
 //! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*,
-//! Computer Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence). The
-//! form of 2005 (bounded views, an endgame) is another algorithm.
+//! Computer Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence, start and
+//! stop). The form of 2005 (bounded views, an endgame) is another algorithm.
 //!
 //! ```text
 //! every round:   q = one of the first psi of the view as ranked by myself, uniformly,
@@ -17,9 +17,17 @@
 //! it makes the last links take several times as long.
 //!
 //! Besides, so that the overlay follows who comes and goes: each round some peers of the sampler
-//! below are merged in; descriptors bear ages, and those about which nothing new is heard expire; a
-//! partner that does not answer [`strikes`](Config::strikes) times in a row is *buried*, and only
-//! news younger than its burial brings it back.
+//! below are merged in; the nearest are asked whether they live ([`probes`](Config::probes)), and
+//! whoever is silent is *buried*: only news younger than its burial brings it back. Descriptors
+//! bear ages, and those about which nothing new is heard expire.
+//!
+//! Descriptors carry what their peers tell of themselves, if the ranking asks for it
+//! ([`Ranking::Profile`]). A profile that the ranking has no place for is refused and counted
+//! (`impossible profile`). Peers of the sampler below tell theirs when they are probed.
+//!
+//! A node says when its links have stood for a while ([`Event::Converged`]), and when one changes
+//! after that; [`State::health`] tells more. With [`pause`](Config::pause) it rests in between, and
+//! with [`dormant`](Config::dormant) it waits for a broadcast to start.
 //!
 //! # What holds
 //!
@@ -31,43 +39,52 @@
 //!
 //! - The sender's own descriptor is its address on the datagram: it costs no bytes, and the
 //!   receiver learns it even when it does not rank among the first m.
-//! - Ages, expiry, burials and the share of fresh random peers are ours. The paper restarts the
-//!   protocol instead; here it never ends.
-//! - There is no start by broadcast and no stop: a round costs the same two datagrams for ever.
+//! - Ages, expiry, probes, burials and the share of fresh random peers are ours. The paper restarts
+//!   the protocol instead; here it never ends.
+//! - Start by broadcast and stop when quiet are options. A node at rest starts again by itself when
+//!   a link changes.
 
 mod age;
 mod config;
+mod health;
+mod layer;
+mod message;
+mod probes;
+mod view;
 
 use core::fmt;
+use core::time::Duration;
 
 use alloc::vec::Vec;
 
 use gossip_core::{
-    Bounded, Configured, Exchange, Local, Nothing, Pairwise, ParameterError, PeerId, Peers,
-    Protocol, Random,
+    Bounded, Configured, Exchange, Local, ParameterError, PeerId, Peers, Profile, Profiles,
+    Protocol, Random, Refusal, Round, Time,
 };
 
 use crate::ranking::{Ranking, Ties, first};
 use age::{Age, Clock, elapsed, rounds};
+use health::Notes;
+use probes::Probes;
 
-pub use age::News;
 pub use config::Config;
-
-/// T-Man as a layer over any [`Peers`]: ranks by `R`, exchanges at most `M` descriptors (the
-/// paper's m).
-pub type TMan<I, R, const M: usize> = Pairwise<State<I, R, M>>;
-
-/// What travels: news of peers, that of the sender itself left out.
-pub type Message<I, const M: usize> = Bounded<News<I>, M>;
+pub use health::Health;
+pub use layer::TMan;
+pub use message::{Command, Event, Message, News, Talk};
 
 /// A peer heard of.
-#[derive(Clone, Copy, Debug)]
-struct Known<I, P> {
+#[derive(Clone, Debug)]
+struct Known<I, P, T> {
     id: I,
     /// When the peer was last known to speak, by its own words or others'; on this node's clock.
     born: Age,
     place: P,
+    /// What it told of itself.
+    profile: T,
 }
+
+/// A peer as a node with this ranking knows it.
+type KnownBy<I, R> = Known<I, <R as Ranking<I>>::Place, <R as Ranking<I>>::Profile>;
 
 /// A peer taken for dead, since when.
 #[derive(Clone, Copy, Debug)]
@@ -83,18 +100,25 @@ struct Suspect<I> {
     strikes: u32,
 }
 
-/// Burials remembered. At most one in [`strikes`](Config::strikes) rounds happens, and each is
-/// remembered for a lifetime: the default needs 7. Our choice.
+/// Burials remembered, each for a lifetime. When half of all nodes die at once, some 30 of a
+/// node's view do. Our choice.
 const GRAVES: usize = 64;
+
+/// Rounds in which the start is passed on: a rumor pushed to one peer a round reaches 10^6 nodes in
+/// log2 N + ln N = 34.
+const SPREAD: u32 = 40;
+
+/// Peers of the sampler below that are asked for their profiles in a round, at most. Our choice.
+const STRANGERS: usize = 16;
 
 /// A node's part in T-Man.
 #[derive(Clone)]
 pub struct State<I: PeerId, R: Ranking<I>, const M: usize> {
-    config: Config<R>,
-    /// This node and its place; none before the first call.
+    config: Config<R, R::Profile>,
+    /// This node and its place; none before the first call, and if its profile is impossible.
     me: Option<(I, R::Place)>,
     /// In the order of arrival.
-    view: Vec<Known<I, R::Place>>,
+    view: Vec<KnownBy<I, R>>,
     /// The nearest peers, each with the version at which it became one of them.
     links: Vec<(I, u64)>,
     version: u64,
@@ -104,8 +128,14 @@ pub struct State<I: PeerId, R: Ranking<I>, const M: usize> {
     suspect: Option<Suspect<I>>,
     graves: Vec<Grave<I>>,
     clock: Clock,
-    /// Asked when the view is empty.
+    /// Asked next.
     contact: Option<I>,
+    probes: Probes<I>,
+    notes: Notes,
+    /// Whether it has begun.
+    awake: bool,
+    /// Rounds in which others will be told to start.
+    spread: u32,
 }
 
 impl<I: PeerId, R: Ranking<I>, const M: usize> fmt::Debug for State<I, R, M> {
@@ -119,11 +149,12 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> fmt::Debug for State<I, R, M> {
 }
 
 impl<I: PeerId, R: Ranking<I>, const M: usize> Configured for State<I, R, M> {
-    type Config = Config<R>;
+    type Config = Config<R, R::Profile>;
 
-    fn new(config: Config<R>) -> Result<Self, ParameterError> {
+    fn new(config: Self::Config) -> Result<Self, ParameterError> {
         config.check(M)?;
         Ok(Self {
+            awake: !config.dormant,
             config,
             me: None,
             view: Vec::new(),
@@ -134,21 +165,14 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Configured for State<I, R, M> {
             graves: Vec::new(),
             clock: Clock::default(),
             contact: None,
+            probes: Probes::new(),
+            notes: Notes::default(),
+            spread: 0,
         })
     }
 }
 
 impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
-    /// Puts a peer into the view from outside a driver, as if just heard of: how simulations start
-    /// from a given graph. Returns whether it was new and there was room.
-    pub fn introduce(&mut self, peer: I) -> bool {
-        let fits = self.view.len() < self.config.limit && !self.knows(peer);
-        if fits {
-            self.view.push(Known { id: peer, born: 0, place: self.config.ranking.place(peer) });
-        }
-        fits
-    }
-
     /// Every peer known, nearest or not, in no particular order.
     pub fn view(&self) -> impl ExactSizeIterator<Item = I> {
         self.view.iter().map(|known| known.id)
@@ -159,182 +183,144 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         self.links.iter().map(|link| link.0)
     }
 
+    /// Every peer known, with its place.
+    pub fn places(&self) -> impl ExactSizeIterator<Item = (I, R::Place)> {
+        self.view.iter().map(|known| (known.id, known.place))
+    }
+
+    /// Where this node stands; none before its first call.
+    pub fn place(&self) -> Option<R::Place> {
+        self.me.map(|me| me.1)
+    }
+
     /// The structure that is built.
     pub const fn ranking(&self) -> &R {
         &self.config.ranking
     }
 
-    /// The nearest peer in one direction.
-    pub(crate) fn nearest_along(&self, direction: usize) -> Option<I> {
+    /// What this node tells of itself.
+    pub const fn profile(&self) -> &R::Profile {
+        &self.config.profile
+    }
+
+    /// The nearest peer in one of the ranking's directions that is [trusted](Self::is_trusted), or
+    /// else the nearest known; none if nobody is known there.
+    pub fn toward(&self, direction: usize) -> Option<I> {
         let here = self.me?.1;
-        let far =
-            |known: &&Known<I, R::Place>| self.config.ranking.along(direction, here, known.place);
-        self.view.iter().min_by_key(far).map(|known| known.id)
+        let ranking = &self.config.ranking;
+        let far = |known: &KnownBy<I, R>| ranking.along(direction, here, known.place);
+        let near = self
+            .view
+            .iter()
+            .filter_map(|known| Some((!self.is_fresh(known), far(known)?, known.id)));
+        near.min_by_key(|near| (near.0, near.1)).map(|near| near.2)
     }
 
-    fn knows(&self, peer: I) -> bool {
-        self.view.iter().any(|known| known.id == peer)
+    /// Whether `peer` is a peer believed to live: with probes, one of which the news is at
+    /// most two rounds old. The rest are hearsay, such as old news of the dead, until they answer.
+    pub fn is_trusted(&self, peer: I) -> bool {
+        self.known(peer).is_some_and(|known| self.is_fresh(known))
     }
 
-    /// This node's name and place; settles in at the first call.
-    fn settle(&mut self, me: I) -> R::Place {
-        if let Some((_, here)) = self.me {
-            return here;
+    fn is_fresh(&self, known: &KnownBy<I, R>) -> bool {
+        self.config.probes == 0 || elapsed(self.clock.begun(), known.born) < rounds(3)
+    }
+
+    /// How well the links stand, by this node's own knowledge.
+    pub fn health(&self) -> Health {
+        let links = self.links.iter().filter_map(|link| self.known(link.0));
+        let ages = links.map(|known| elapsed(self.clock.begun(), known.born) / 8);
+        Health {
+            links: self.links.len(),
+            right: ages.clone().filter(|&age| age <= 2).count(),
+            oldest: ages.max().unwrap_or(0),
+            unchanged: self.notes.unchanged,
+            churn: self.notes.churn(),
+            buried: self.notes.buried,
+            converged: self.notes.converged,
         }
-        let here = self.config.ranking.place(me);
-        self.me = Some((me, here));
-        self.view.retain(|known| known.id != me);
+    }
+
+    /// Whether it exchanges: it has begun, and does not rest.
+    pub fn is_active(&self) -> bool {
+        let rests = self.config.pause.is_some_and(|rounds| self.notes.unchanged >= rounds);
+        self.awake && (!rests || self.contact.is_some())
+    }
+
+    fn known(&self, peer: I) -> Option<&KnownBy<I, R>> {
+        self.view.iter().find(|known| known.id == peer)
+    }
+
+    /// A round begins. Returns whose profiles to ask for.
+    fn begin(&mut self, below: &impl Peers<Id = I>, cx: &mut impl Local<Self>) -> Vec<I> {
+        self.settle(cx);
+        self.clock.tick(cx.round(), cx.now());
+        if !self.awake {
+            return Vec::new();
+        }
+        self.notes.tick();
+        self.expire(cx);
+        self.look_below(below, cx)
+    }
+
+    /// Whether the links live: whom to ask.
+    fn ask(&mut self, now: Time, wait: Duration) -> Vec<I> {
+        let count = if self.awake { self.config.probes } else { 0 };
+        let near: Vec<I> = self.links().take(count).collect();
+        self.probes.begin(near.into_iter(), now, wait).to_vec()
+    }
+
+    /// Begins, if it has not yet, and will tell others to.
+    fn start(&mut self, cx: &mut impl Local<Self>) {
+        if !self.awake {
+            self.settle(cx);
+            self.awake = true;
+            self.spread = SPREAD;
+            self.notes = Notes::default();
+        }
+    }
+
+    /// Whom to tell to start in this round.
+    fn next_to_start(&mut self, below: &impl Peers<Id = I>, random: &mut Random) -> Option<I> {
+        self.spread = self.spread.checked_sub(1)?;
+        below.sample(random)
+    }
+
+    /// This node's profile is another.
+    fn describe(&mut self, profile: R::Profile, cx: &mut impl Local<Self>) -> Result<(), Refusal> {
+        let Some(place) = self.config.ranking.place(cx.me(), &profile) else {
+            return Err(Refusal::Invalid("a profile must be one that the ranking has a place for"));
+        };
+        self.config.profile = profile;
+        self.me = Some((cx.me(), place));
         self.relink();
-        here
+        Ok(())
     }
 
-    fn now(&self, cx: &impl Local<Self>) -> Age {
-        self.clock.at(cx.now())
-    }
-
-    /// Takes in news of `peer` of this age. Returns whether it is now known and was not.
-    fn learn(&mut self, peer: I, age: Age, cx: &mut impl Local<Self>) -> bool {
-        let now = self.now(cx);
-        let born = now.wrapping_sub(age);
-        if peer == cx.me() {
-            return false;
+    /// Tells the owner whether the links stand.
+    fn report(&mut self, cx: &mut impl Local<Self>) {
+        let stands = self.notes.unchanged >= self.config.settled && !self.links.is_empty();
+        if stands != self.notes.converged {
+            self.notes.converged = stands;
+            cx.emit(if stands { Event::Converged } else { Event::Disturbed });
         }
-        if let Some(known) = self.view.iter_mut().find(|known| known.id == peer) {
-            if age < elapsed(now, known.born) {
-                known.born = born;
-            }
-            return false;
-        }
-        if age >= rounds(self.config.lifetime) {
-            cx.count("descriptor expired");
-            return false;
-        }
-        if let Some(at) = self.graves.iter().position(|grave| grave.id == peer) {
-            // A peer that spoke after its burial was not dead; what is older is a stale copy.
-            if age > 0 && age >= elapsed(now, self.graves[at].since) {
-                cx.count("descriptor of the dead");
-                return false;
-            }
-            self.graves.remove(at);
-        }
-        self.view.push(Known { id: peer, born, place: self.config.ranking.place(peer) });
-        true
-    }
-
-    /// Takes in what a partner sent, and that it speaks.
-    fn merge(&mut self, from: I, came: &Message<I, M>, cx: &mut impl Local<Self>) {
-        self.settle(cx.me());
-        self.suspect = self.suspect.filter(|suspect| suspect.id != from);
-        let mut grown = self.learn(from, 0, cx);
-        for news in came {
-            grown |= self.learn(news.id, news.age.into(), cx);
-        }
-        self.trim(grown, cx);
-    }
-
-    /// Takes in random peers from the layer below.
-    fn look_below(&mut self, below: &impl Peers<Id = I>, cx: &mut impl Local<Self>) {
-        let mut grown = false;
-        if self.view.len() < self.config.psi {
-            below.for_each(|peer, _| grown |= self.hear_of(peer, below, cx));
-        } else {
-            for _ in 0..self.config.fresh {
-                let Some(peer) = below.sample(cx.rng()) else { break };
-                grown |= self.hear_of(peer, below, cx);
-            }
-        }
-        self.trim(grown, cx);
-    }
-
-    /// Takes in `peer`, which the layer below names. If that keeps no ages, the news counts as half
-    /// way to expiry, so that the dead do not look young.
-    fn hear_of(&mut self, peer: I, below: &impl Peers<Id = I>, cx: &mut impl Local<Self>) -> bool {
-        let age = below.age(peer, cx.round()).unwrap_or(self.config.lifetime / 2);
-        self.learn(peer, rounds(age), cx)
-    }
-
-    /// Sheds the farthest beyond the bound, and sees who is near now.
-    fn trim(&mut self, grown: bool, cx: &mut impl Local<Self>) {
-        let limit = self.config.limit;
-        if self.view.len() > limit {
-            let here = self.settle(cx.me());
-            let mut keep = self.ranked(here, &self.places(), limit, Ties::Stable);
-            keep.sort_unstable();
-            for _ in keep.len()..self.view.len() {
-                cx.count("descriptor shed");
-            }
-            self.view = keep.into_iter().map(|at| self.view[at]).collect();
-        }
-        if grown {
-            self.relink();
-        }
-    }
-
-    /// Forgets the peers of which nothing was heard for a lifetime.
-    fn expire(&mut self, cx: &mut impl Local<Self>) {
-        let (now, lifetime) = (self.now(cx), rounds(self.config.lifetime));
-        let before = self.view.len();
-        self.view.retain(|known| elapsed(now, known.born) < lifetime);
-        self.graves.retain(|grave| elapsed(now, grave.since) < lifetime);
-        if self.view.len() < before {
-            self.relink();
-        }
-    }
-
-    /// Forgets `peer`, and keeps stale news of it out.
-    fn bury(&mut self, peer: I, cx: &mut impl Local<Self>) {
-        if self.graves.len() >= GRAVES {
-            self.graves.remove(0);
-            cx.count("grave shed");
-        }
-        self.graves.retain(|grave| grave.id != peer);
-        self.graves.push(Grave { id: peer, since: self.now(cx) });
-        self.view.retain(|known| known.id != peer);
-        self.relink();
-    }
-
-    fn places(&self) -> impl ExactSizeIterator<Item = R::Place> + Clone {
-        self.view.iter().map(|known| known.place)
-    }
-
-    fn ranked(
-        &self,
-        of: R::Place,
-        places: &(impl ExactSizeIterator<Item = R::Place> + Clone),
-        count: usize,
-        ties: Ties<'_>,
-    ) -> Vec<usize> {
-        first(&self.config.ranking, of, places, count, ties)
-    }
-
-    /// Sees who is nearest; a link that stays keeps its version.
-    fn relink(&mut self) {
-        let Some((_, here)) = self.me else { return };
-        let order = self.ranked(here, &self.places(), self.config.degree, Ties::Stable);
-        let same = order.len() == self.links.len()
-            && order.iter().zip(&self.links).all(|(&at, link)| self.view[at].id == link.0);
-        if same {
-            return;
-        }
-        self.version = self.version.wrapping_add(1);
-        let since = |peer| self.links.iter().find(|link| link.0 == peer).map(|link| link.1);
-        let links = order.into_iter().map(|at| self.view[at].id);
-        self.links = links.map(|peer| (peer, since(peer).unwrap_or(self.version))).collect();
     }
 
     /// The suspect again, or one of the first psi that is not tabu.
     fn choose(&mut self, random: &mut Random) -> Option<I> {
-        if let Some(suspect) = self.suspect.filter(|suspect| self.knows(suspect.id)) {
+        let (me, here) = self.me?;
+        if let Some(contact) = self.contact.take().filter(|&contact| contact != me) {
+            return Some(contact);
+        }
+        if let Some(suspect) = self.suspect.filter(|suspect| self.known(suspect.id).is_some()) {
             return Some(suspect.id);
         }
-        let (me, here) = self.me?;
-        let near = self.ranked(here, &self.places(), self.config.psi, Ties::Random(random));
+        let near = self.ranked(here, self.config.psi, Ties::Random(random));
         let ids: Vec<I> = near.into_iter().map(|at| self.view[at].id).collect();
         let allowed: Vec<I> =
             ids.iter().copied().filter(|peer| !self.partners.contains(peer)).collect();
         // Where all are tabu, as in the smallest systems, none is.
-        let partner = random.pick(if allowed.is_empty() { &ids } else { &allowed }).copied();
-        let partner = partner.or(self.contact.filter(|&peer| peer != me))?;
+        let partner = random.pick(if allowed.is_empty() { &ids } else { &allowed }).copied()?;
         self.partners.truncate(self.config.tabu.saturating_sub(1));
         if self.config.tabu > 0 {
             self.partners.insert(0, partner);
@@ -344,32 +330,47 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
 
     /// What `peer` would most like to know: the first m of the view and this node, which is the
     /// datagram's sender and so is not written.
-    fn describe_for(&self, peer: I, now: Age, random: &mut Random) -> Message<I, M> {
+    fn describe_for(&self, peer: I, now: Age, random: &mut Random) -> Message<I, R::Profile, M> {
+        let profile = self.config.profile.clone();
+        let mut message = Message { profile, news: Bounded::new() };
         let ranking = &self.config.ranking;
-        let of = ranking.place(peer);
-        let mut known: Vec<_> = self.view.iter().filter(|known| known.id != peer).collect();
-        let me = self.me.map(|(id, place)| Known { id, born: now, place });
-        known.extend(me.as_ref());
-        let places = known.iter().map(|known| known.place);
+        let told = || ranking.place(peer, &untold()?);
+        let Some(of) = self.known(peer).map(|known| known.place).or_else(told) else {
+            // A stranger that has not told where it stands.
+            let some = self.view.iter().filter(|known| known.id != peer);
+            message.news.fill(some.map(|known| news(known, now)));
+            return message;
+        };
+        let known = || self.view.iter().filter(|known| known.id != peer);
+        let me = self.me.map(|me| me.1);
+        let places: Vec<R::Place> = known().map(|known| known.place).chain(me).collect();
         let count = self.config.message.unwrap_or(M);
-        let order = first(ranking, of, &places, count, Ties::Random(random));
-        let sent = order.into_iter().map(|at| known[at]);
-        let others = sent.filter(|known| self.me.is_none_or(|me| me.0 != known.id));
-        let mut message = Message::new();
-        message.fill(others.map(|known| {
-            // Rounded up: news is never told younger than it is.
-            let age = elapsed(now, known.born).saturating_add(1).min(u16::MAX.into());
-            News { id: known.id, age: age as u16 }
-        }));
+        let order = first(ranking, of, &places.iter().copied(), count, Ties::Random(random));
+        // This node is the last of the places, and needs no writing.
+        let known: Vec<_> = known().collect();
+        let others = order.into_iter().filter_map(|at| known.get(at));
+        message.news.fill(others.map(|known| news(known, now)));
         message
     }
 }
 
+/// A descriptor, to be sent.
+fn news<I: PeerId, P, T: Profile>(known: &Known<I, P, T>, now: Age) -> News<I, T> {
+    // Rounded up: news is never told younger than it is.
+    let age = elapsed(now, known.born).saturating_add(1).min(u16::MAX.into());
+    News { id: known.id, age: age as u16, profile: known.profile.clone() }
+}
+
+/// The profile of whoever has told none, if it takes no bytes and so needs no telling.
+fn untold<P: Profile>() -> Option<P> {
+    if P::MAX_LEN == 0 { P::decode_all(&[]).ok() } else { None }
+}
+
 impl<I: PeerId, R: Ranking<I>, const M: usize> Protocol for State<I, R, M> {
     type Id = I;
-    type Message = Message<I, M>;
-    type Event = Nothing;
-    type Command = Nothing;
+    type Message = Message<I, R::Profile, M>;
+    type Event = Event;
+    type Command = Command<R::Profile>;
 
     fn version(&self) -> u64 {
         self.version
@@ -382,11 +383,7 @@ where
     R: Ranking<I>,
     D: Peers<Id = I>,
 {
-    fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
-        self.settle(cx.me());
-        self.clock.tick(cx.round(), cx.now());
-        self.expire(cx);
-        self.look_below(below, cx);
+    fn initiate(&mut self, _: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         let partner = self.choose(cx.rng())?;
         let now = self.now(cx);
         Some((partner, self.describe_for(partner, now, cx.rng())))
@@ -400,16 +397,26 @@ where
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
         let now = self.now(cx);
+        // Where the partner stands it has just told.
+        self.hear(from, &request.profile, cx);
         let reply = self.describe_for(from, now, cx.rng());
-        self.merge(from, &request, cx);
+        self.merge(from, request, cx);
         Some(reply)
     }
 
     fn complete(&mut self, _: &D, from: I, reply: Self::Message, cx: &mut impl Local<Self>) {
-        self.merge(from, &reply, cx);
+        self.merge(from, reply, cx);
     }
 
     fn abandon(&mut self, _: &D, to: I, cx: &mut impl Local<Self>) {
+        if self.links().take(self.config.probes).any(|link| link == to) {
+            // The probes tell, and sooner.
+            return;
+        }
+        if self.view.is_empty() {
+            // A contact, and nobody else is known.
+            self.contact = Some(to);
+        }
         let before = self.suspect.filter(|suspect| suspect.id == to);
         let strikes = before.map_or(0, |suspect| suspect.strikes).saturating_add(1);
         self.suspect = Some(Suspect { id: to, strikes });
@@ -435,7 +442,20 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Peers for State<I, R, M> {
         self.links.iter().for_each(|&(peer, version)| visit(peer, version));
     }
 
+    fn age(&self, peer: I, _: Round) -> Option<Round> {
+        self.known(peer).map(|known| elapsed(self.clock.begun(), known.born) / 8)
+    }
+
     fn degree(&self) -> usize {
         self.links.len()
+    }
+}
+
+impl<I: PeerId, R: Ranking<I>, const M: usize> Profiles for State<I, R, M> {
+    type Profile = R::Profile;
+
+    fn for_each_profile(&self, mut visit: impl FnMut(I, &R::Profile)) {
+        let links = self.links.iter().filter_map(|link| self.known(link.0));
+        links.for_each(|known| visit(known.id, &known.profile));
     }
 }

@@ -2,12 +2,15 @@
 //! compiled once.
 
 mod common;
+mod elements;
 mod flows;
+mod live;
 mod mass;
 mod means;
 mod parallel;
 mod push_pull;
 mod push_sum;
+mod robust;
 mod size;
 mod spread;
 mod trials;

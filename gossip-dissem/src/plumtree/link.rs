@@ -20,9 +20,9 @@ const OUTSTANDING: usize = 16;
 /// Notes that wait on a link; more are sent at once. Our choice.
 const NOTES: usize = 64;
 
-/// Trees that a link is remembered not to be part of. When there are more, one is forgotten, and
-/// one value of it comes twice. Our choice.
-const PRUNED: usize = 1_024;
+/// Trees of which a link remembers that they are not as all are at first. When there are more, one
+/// is forgotten, and a value of it comes twice or is asked for. Our choice.
+const MARKED: usize = 1_024;
 
 /// A tree: that of an origin's publications, or, where all share one, of all.
 pub(super) type Tree<I> = Option<I>;
@@ -44,11 +44,11 @@ pub(super) struct Link<I: PeerId> {
     pub(super) made: u64,
     /// Publications sent on request since the last round.
     pub(super) served: usize,
-    /// The trees whose publications are only announced over it.
-    lazy: BTreeSet<Tree<I>>,
-    /// The origins' own trees whose publications the neighbour was told only to announce. (Links of
-    /// a shared tree lead both ways: if one end is told, the other does so, too.)
-    declined: BTreeSet<Tree<I>>,
+    /// The trees whose publications are sent over it; those of the rest are announced.
+    eager: Marks<I>,
+    /// The origins' own trees whose publications the neighbour should send. (Links of a shared tree
+    /// lead both ways: `eager` says both.)
+    expected: Marks<I>,
     /// Publications that wait to be sent, and until when.
     values: Vec<MessageId<I>>,
     values_until: Time,
@@ -60,14 +60,14 @@ pub(super) struct Link<I: PeerId> {
 }
 
 impl<I: PeerId> Link<I> {
-    /// New links are eager.
-    pub(super) fn new(peer: I, made: u64) -> Self {
+    /// A new link, which is part of every tree, or of none.
+    pub(super) fn new(peer: I, made: u64, eager: bool) -> Self {
         Self {
             peer,
             made,
             served: 0,
-            lazy: BTreeSet::new(),
-            declined: BTreeSet::new(),
+            eager: Marks::new(eager),
+            expected: Marks::new(eager),
             values: Vec::new(),
             values_until: Time::NEVER,
             notes: Vec::new(),
@@ -79,27 +79,27 @@ impl<I: PeerId> Link<I> {
 
     /// Whether publications of `tree` are sent over it, or only announced.
     pub(super) fn is_eager(&self, tree: Tree<I>) -> bool {
-        !self.lazy.contains(&tree)
+        self.eager.has(tree)
     }
 
     /// Whether publications of all trees are sent over it.
     pub(super) fn is_always_eager(&self) -> bool {
-        self.lazy.is_empty()
+        self.eager.has_all()
     }
 
     pub(super) fn set_eager(&mut self, tree: Tree<I>, eager: bool) {
-        mark(&mut self.lazy, tree, !eager);
+        self.eager.set(tree, eager);
     }
 
-    /// Whether the neighbour was told only to announce publications of `tree`.
-    pub(super) fn is_declined(&self, tree: Tree<I>) -> bool {
-        self.declined.contains(&tree)
+    /// Whether the neighbour should send publications of `tree`, or only announce them.
+    pub(super) fn is_expected(&self, tree: Tree<I>) -> bool {
+        if tree.is_some() { self.expected.has(tree) } else { self.eager.has(tree) }
     }
 
     /// The neighbour is told to send publications of `tree`, or only to announce them.
-    pub(super) fn decline(&mut self, tree: Tree<I>, declined: bool) {
-        let trees = if tree.is_some() { &mut self.declined } else { &mut self.lazy };
-        mark(trees, tree, declined);
+    pub(super) fn expect(&mut self, tree: Tree<I>, expected: bool) {
+        let marks = if tree.is_some() { &mut self.expected } else { &mut self.eager };
+        marks.set(tree, expected);
     }
 
     /// When something is to be sent next.
@@ -216,14 +216,35 @@ impl<I: PeerId> Link<I> {
     }
 }
 
-/// Remembers `tree`, or forgets it.
-fn mark<I: PeerId>(trees: &mut BTreeSet<Tree<I>>, tree: Tree<I>, on: bool) {
-    if !on {
-        trees.remove(&tree);
-        return;
+/// A set of trees: at first all, or none.
+#[derive(Clone, Debug)]
+struct Marks<I: PeerId> {
+    all: bool,
+    /// Those of which that is not so.
+    except: BTreeSet<Tree<I>>,
+}
+
+impl<I: PeerId> Marks<I> {
+    const fn new(all: bool) -> Self {
+        Self { all, except: BTreeSet::new() }
     }
-    if trees.len() >= PRUNED {
-        trees.pop_first();
+
+    fn has(&self, tree: Tree<I>) -> bool {
+        self.all != self.except.contains(&tree)
     }
-    trees.insert(tree);
+
+    fn has_all(&self) -> bool {
+        self.all && self.except.is_empty()
+    }
+
+    fn set(&mut self, tree: Tree<I>, on: bool) {
+        if on == self.all {
+            self.except.remove(&tree);
+            return;
+        }
+        if self.except.len() >= MARKED && !self.except.contains(&tree) {
+            self.except.pop_first();
+        }
+        self.except.insert(tree);
+    }
 }

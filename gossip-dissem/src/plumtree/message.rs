@@ -38,6 +38,8 @@ message! {
         Acknowledge(u32),
         /// Send me this, and what comes next: the paper's GRAFT.
         Graft(MessageId<I>),
+        /// Send me this, which has been lost on its way.
+        Request(MessageId<I>),
         /// Send me what comes next in the tree of this, which I have: the paper's GRAFT of nothing,
         /// when links change places.
         Attach(MessageId<I>),

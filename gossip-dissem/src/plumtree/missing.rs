@@ -10,23 +10,42 @@ use core::time::Duration;
 use gossip_core::{PeerId, Round, Time};
 
 use super::LINKS_MAX;
+use super::link::Tree;
 use crate::post::MessageId;
 use crate::schedule::Schedule;
 
 /// How often the time between two questions doubles.
 const DOUBLINGS: u32 = 5;
 
+/// Trees of which it is known how many of the last publications came late; the rest are taken to be
+/// in order. Our choice.
+const TREES: usize = 1_024;
+
+/// What is known of a publication that was announced, or of one that was not.
+#[derive(Clone, Debug)]
+pub(super) struct Sources<I> {
+    /// Who has it, and over how many hops it would have come from there. Whom to ask next is first.
+    pub(super) from: VecDeque<(I, u16)>,
+    /// Questions so far.
+    pub(super) asked: u32,
+    /// Whom the last one was put to, if it was for this publication alone.
+    pub(super) requested: Option<I>,
+}
+
+impl<I> Default for Sources<I> {
+    fn default() -> Self {
+        Self { from: VecDeque::new(), asked: 0, requested: None }
+    }
+}
+
 /// A publication that is waited for.
 #[derive(Clone, Debug)]
 struct Wanted<I> {
-    /// Who has it, and over how many hops it would have come from there. Whom to ask next is first.
-    from: VecDeque<(I, u16)>,
+    sources: Sources<I>,
     /// Who announced it first, in whose share it counts.
     owner: I,
     /// When.
     since: Round,
-    /// Questions so far.
-    asked: u32,
 }
 
 /// The publications that are waited for.
@@ -35,12 +54,15 @@ pub(super) struct Missing<I: PeerId> {
     wanted: Schedule<MessageId<I>, Wanted<I>>,
     /// How many of them each peer was the first to announce.
     owned: BTreeMap<I, usize>,
+    /// How many publications of a tree in a row came only when they were asked for, or later.
+    late: BTreeMap<Tree<I>, u8>,
     limit: usize,
 }
 
 impl<I: PeerId> Missing<I> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { wanted: Schedule::default(), owned: BTreeMap::new(), limit }
+        let (owned, late) = (BTreeMap::new(), BTreeMap::new());
+        Self { wanted: Schedule::default(), owned, late, limit }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,8 +83,9 @@ impl<I: PeerId> Missing<I> {
         round: Round,
     ) -> bool {
         if let Some(wanted) = self.wanted.get_mut(&id) {
-            if wanted.from.len() < LINKS_MAX && wanted.from.iter().all(|entry| entry.0 != peer) {
-                wanted.from.push_back((peer, hops));
+            let from = &mut wanted.sources.from;
+            if from.len() < LINKS_MAX && from.iter().all(|entry| entry.0 != peer) {
+                from.push_back((peer, hops));
             }
             return true;
         }
@@ -71,41 +94,61 @@ impl<I: PeerId> Missing<I> {
             return false;
         }
         self.owned.insert(peer, owned + 1);
-        let from = VecDeque::from([(peer, hops)]);
-        self.wanted.insert(id, due, Wanted { from, owner: peer, since: round, asked: 0 });
+        let sources = Sources { from: VecDeque::from([(peer, hops)]), ..Sources::default() };
+        self.wanted.insert(id, due, Wanted { sources, owner: peer, since: round });
         true
     }
 
-    /// It has come, or is given up. Returns who has it.
-    pub(super) fn take(&mut self, id: &MessageId<I>) -> VecDeque<(I, u16)> {
-        let Some(wanted) = self.wanted.remove(id) else { return VecDeque::new() };
+    /// It has come, or is given up. Returns who has it and who was asked.
+    pub(super) fn take(&mut self, id: &MessageId<I>) -> Sources<I> {
+        let Some(wanted) = self.wanted.remove(id) else { return Sources::default() };
         if let Some(owned) = self.owned.get_mut(&wanted.owner) {
             *owned -= 1;
             if *owned == 0 {
                 self.owned.remove(&wanted.owner);
             }
         }
-        wanted.from
+        wanted.sources
+    }
+
+    /// A publication of `tree` has come in time, or had to be asked for.
+    pub(super) fn came(&mut self, tree: Tree<I>, late: bool) {
+        if !late {
+            self.late.remove(&tree);
+        } else if self.late.len() < TREES || self.late.contains_key(&tree) {
+            let count = self.late.entry(tree).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How many publications of `tree` in a row had to be asked for.
+    pub(super) fn late(&self, tree: Tree<I>) -> u8 {
+        self.late.get(&tree).copied().unwrap_or(0)
     }
 
     /// Whom to ask now for what; the next is asked `timeout` later, at first.
     pub(super) fn ask(&mut self, now: Time, timeout: Duration) -> Option<(MessageId<I>, I)> {
         let id = self.wanted.due(now)?;
-        let wanted = self.wanted.get_mut(&id)?;
-        wanted.from.rotate_left(1);
-        let wait = timeout.saturating_mul(1 << wanted.asked.min(DOUBLINGS));
-        wanted.asked += 1;
-        let peer = wanted.from.back()?.0;
+        let sources = &mut self.wanted.get_mut(&id)?.sources;
+        sources.from.rotate_left(1);
+        let wait = timeout.saturating_mul(1 << sources.asked.min(DOUBLINGS));
+        sources.asked += 1;
+        let peer = sources.from.back()?.0;
         self.wanted.postpone(&id, now + wait);
         Some((id, peer))
+    }
+
+    /// The last question for `id` was for it alone, to `peer`; or else for what comes next, too.
+    pub(super) fn requested(&mut self, id: &MessageId<I>, peer: Option<I>) {
+        self.wanted.get_mut(id).into_iter().for_each(|wanted| wanted.sources.requested = peer);
     }
 
     /// `peer` is no neighbour any more: what only it has is not waited for.
     pub(super) fn leave(&mut self, peer: I) {
         let mut gone = Vec::new();
         for (id, wanted) in self.wanted.iter_mut() {
-            wanted.from.retain(|entry| entry.0 != peer);
-            if wanted.from.is_empty() {
+            wanted.sources.from.retain(|entry| entry.0 != peer);
+            if wanted.sources.from.is_empty() {
                 gone.push(id);
             }
         }

@@ -8,11 +8,13 @@ use gossip_core::{Context, PeerId, Wire};
 
 use super::link::Note;
 use super::message::Message;
+use super::store::Way;
 use super::{State, Trees};
 use crate::post::MessageId;
 
 impl<I: PeerId, V: Wire> State<I, V> {
-    /// A value that is here has come again, from somebody else: one of the two ways is pruned.
+    /// A value that is here has come again, from somebody else: one of the two ways is pruned,
+    /// unless one of them is no link of the tree, but brought what it was asked for.
     ///
     /// In a shared tree that is the slower one. In an origin's own it is the longer one, or else
     /// the one that was pruned before: values are under way while links change, and whichever of
@@ -24,17 +26,21 @@ impl<I: PeerId, V: Wire> State<I, V> {
         hops: u16,
         cx: &mut impl Context<Self>,
     ) {
-        let Some((source, hops_before)) = self.store.way(&id) else { return };
-        if source == Some(from) {
+        let Some(way) = self.store.way(&id) else { return };
+        if way.source == Some(from) || way.requested == Some(from) {
             return;
         }
-        let Some(source) = source.filter(|_| self.config.trees == Trees::PerOrigin) else {
+        let is_expected = self.is_expected(from, &id);
+        if is_expected && way.source.is_some() && way.source == way.requested {
+            return self.store.set_way(&id, from, hops);
+        }
+        let Some(source) = way.source.filter(|_| self.config.trees != Trees::Shared) else {
             return self.prune(from, id, cx);
         };
-        let [was_declined, is_declined] = [source, from].map(|peer| self.is_declined(peer, &id));
-        if hops < hops_before || (was_declined && !is_declined) {
+        let was_expected = self.is_expected(source, &id);
+        if hops < way.hops || (is_expected && !was_expected) {
             self.store.set_way(&id, from, hops);
-            if is_declined {
+            if !is_expected {
                 self.attach(from, id, cx);
             }
             self.prune(source, id, cx);
@@ -53,10 +59,10 @@ impl<I: PeerId, V: Wire> State<I, V> {
         cx: &mut impl Context<Self>,
     ) {
         let Some(threshold) = self.config.threshold else { return };
-        let shorter = |way: (Option<I>, u16)| way.1.saturating_sub(hops) >= threshold;
-        if self.config.trees == Trees::PerOrigin
+        let shorter = |way: Way<I>| way.hops.saturating_sub(hops) >= threshold;
+        if self.config.trees != Trees::Shared
             && self.store.way(&id).is_some_and(shorter)
-            && self.is_declined(from, &id)
+            && !self.is_expected(from, &id)
         {
             self.attach(from, id, cx);
         }
@@ -84,20 +90,20 @@ impl<I: PeerId, V: Wire> State<I, V> {
         }
     }
 
-    /// Whether `peer` was told only to announce what it passes on in the tree of `id`.
-    fn is_declined(&mut self, peer: I, id: &MessageId<I>) -> bool {
+    /// Whether `peer` should send what is published in the tree of `id`, not only announce it.
+    fn is_expected(&mut self, peer: I, id: &MessageId<I>) -> bool {
         let tree = self.tree(id);
-        self.link(peer).is_some_and(|link| link.is_declined(tree))
+        self.link(peer).is_some_and(|link| link.is_expected(tree))
     }
 
     fn attach(&mut self, peer: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
-        self.decline(peer, &id, false);
+        self.expect(peer, &id, true);
         self.traffic.grafts += 1;
         cx.send(peer, Message::Attach(id));
     }
 
     fn prune(&mut self, peer: I, id: MessageId<I>, cx: &mut impl Context<Self>) {
-        self.decline(peer, &id, true);
+        self.expect(peer, &id, false);
         self.traffic.prunes += 1;
         self.send_note(peer, Note::Prune(id), cx);
     }

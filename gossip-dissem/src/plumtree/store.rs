@@ -8,12 +8,23 @@ use gossip_core::{PeerId, Round, Wire};
 
 use crate::post::{MessageId, Post};
 
+/// How a publication came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way<I> {
+    /// From whom; none if it was published here.
+    pub(super) source: Option<I>,
+    /// Who was last asked for it, without being asked for what comes next.
+    pub(super) requested: Option<I>,
+    /// Over how many hops.
+    pub(super) hops: u16,
+}
+
 /// A publication that is here.
 #[derive(Clone, Debug)]
 struct Kept<I: PeerId, V: Wire> {
     post: Post<I, V>,
-    /// From whom it came; none if it was published here.
     source: Option<I>,
+    requested: Option<I>,
     /// When it came.
     round: Round,
     /// Its place in the order in which they came.
@@ -62,11 +73,12 @@ impl<I: PeerId, V: Wire> Store<I, V> {
         self.order.len()
     }
 
-    /// Takes in a new one; returns the name of the one that gave way.
+    /// Takes in a new one, from whom it came and who was asked for it; returns the name of the one
+    /// that gave way.
     pub(super) fn insert(
         &mut self,
         post: Post<I, V>,
-        source: Option<I>,
+        (source, requested): (Option<I>, Option<I>),
         round: Round,
     ) -> Option<MessageId<I>> {
         let full = self.order.len() >= self.limit;
@@ -74,7 +86,7 @@ impl<I: PeerId, V: Wire> Store<I, V> {
         let oldest = oldest.map(|oldest| *oldest.1);
         oldest.inspect(|oldest| self.drop(oldest));
         let id = post.id;
-        let kept = Kept { post, source, round, number: self.came };
+        let kept = Kept { post, source, requested, round, number: self.came };
         self.came += 1;
         self.order.insert(kept.number, id);
         self.ends.insert((kept.ends(self.age), id));
@@ -100,9 +112,10 @@ impl<I: PeerId, V: Wire> Store<I, V> {
         Some(self.kept.get(id)?.post.hops)
     }
 
-    /// From whom it came, none if it was published here, and over how many hops.
-    pub(super) fn way(&self, id: &MessageId<I>) -> Option<(Option<I>, u16)> {
-        self.kept.get(id).map(|kept| (kept.source, kept.post.hops))
+    /// How it came.
+    pub(super) fn way(&self, id: &MessageId<I>) -> Option<Way<I>> {
+        let Kept { source, requested, post, .. } = self.kept.get(id)?;
+        Some(Way { source: *source, requested: *requested, hops: post.hops })
     }
 
     /// It has come from `peer` over so many hops, and that is the way that stays.

@@ -45,8 +45,10 @@ struct Contacts {
     needed: u32,
     /// Peers that were sent it and knew it.
     useless: u16,
-    /// Whether somebody asked who knew it.
-    idle: bool,
+    /// Peers that asked, and knew it.
+    knowers: u16,
+    /// Those of them that spread it with a smaller counter: they count the contact, not this node.
+    yielded: u16,
 }
 
 impl<I: PeerId, V: Wire> Entry<I, V> {
@@ -66,7 +68,22 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
 
     /// Somebody has asked who knows it.
     pub(super) const fn meet_knower(&mut self) {
-        self.round.idle = true;
+        self.round.knowers = self.round.knowers.saturating_add(1);
+    }
+
+    /// Useless contacts so far.
+    pub(super) const fn useless(&self) -> u16 {
+        self.useless
+    }
+
+    /// Somebody who spreads it has pushed it, with so many useless contacts. Returns whether the
+    /// contact counts there. (That it counts here, if it does, is left to the question that comes
+    /// with it.)
+    pub(super) const fn weigh(&mut self, useless: u16) -> bool {
+        if self.active && useless < self.useless {
+            self.round.yielded = self.round.yielded.saturating_add(1);
+        }
+        useless <= self.useless
     }
 
     /// Whether it went to the peer that asked as number `slot`.
@@ -94,7 +111,7 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
         let awaited = self.has_answered(slot);
         if awaited {
             self.round.answered &= !(1 << slot);
-            self.round.idle = true;
+            self.meet_knower();
         }
         awaited
     }
@@ -105,9 +122,10 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
         let round = core::mem::take(&mut self.round);
         let needed = round.needed + round.answered.count_ones();
         self.needed = self.needed.saturating_add(needed);
-        // All who asked and knew it count once together (the footnote of the paper's table 3), and
-        // not at all if a contact of this node's own has counted already.
-        let useless = round.useless.max(u16::from(round.idle));
+        // To a counter all who asked and knew it are one (the footnote of the paper's table 3), and
+        // none if a contact of this node's own has counted already. A coin is tossed for each.
+        let asked = round.knowers.saturating_sub(round.yielded);
+        let useless = round.useless.max(asked.min(1));
         let mut toss = |k: u16, coins: u16| (0..coins).any(|_| random.chance(1.0 / f64::from(k)));
         let lost = match interest {
             Interest::Consecutive { .. } if needed > 0 => {
@@ -116,7 +134,7 @@ impl<I: PeerId, V: Wire> Entry<I, V> {
             }
             Interest::Consecutive { k } | Interest::Cumulative { k } => self.counts(useless, k),
             Interest::BlindCounter { k } => self.counts(round.sent, k),
-            Interest::Coin { k } => toss(k, useless),
+            Interest::Coin { k } => toss(k, round.useless.saturating_add(asked)),
             Interest::BlindCoin { k } => toss(k, round.sent),
         };
         self.active = true;

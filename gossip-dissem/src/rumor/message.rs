@@ -26,6 +26,9 @@ message! {
         /// A rumor that found room in a datagram of other layers, or that a leaving node hands
         /// over. No feedback is wanted.
         Spare(Post<I, V>),
+        /// A hot rumor whose sender has counted so many useless contacts: is it needed? Who spreads
+        /// it, too, with fewer does not answer: the contact is its own to count.
+        Weigh(Post<I, V>, u16),
     }
 }
 
@@ -33,14 +36,18 @@ impl<I: PeerId, V: Wire> Message<I, V> {
     /// The publication it carries, if it carries one.
     pub(super) const fn post(&self) -> Option<&Post<I, V>> {
         match self {
-            Self::Push(post) | Self::Answer(post) | Self::Spare(post) => Some(post),
+            Self::Push(post) | Self::Answer(post) | Self::Spare(post) | Self::Weigh(post, _) => {
+                Some(post)
+            }
             _ => None,
         }
     }
 
     pub(super) const fn post_mut(&mut self) -> Option<&mut Post<I, V>> {
         match self {
-            Self::Push(post) | Self::Answer(post) | Self::Spare(post) => Some(post),
+            Self::Push(post) | Self::Answer(post) | Self::Spare(post) | Self::Weigh(post, _) => {
+                Some(post)
+            }
             _ => None,
         }
     }

@@ -25,7 +25,11 @@ type Sensible = Validated<News, Sense>;
 type Asking = Validated<News, Ask>;
 
 fn plumtree<V: Wire>() -> Plumtree<u32, V> {
-    Plumtree::new(plumtree::Config::default()).unwrap()
+    Plumtree::new(plumtree::Config {
+        trees: plumtree::Trees::Shared,
+        ..plumtree::Config::default()
+    })
+    .unwrap()
 }
 
 /// Multiples of three are good; one more is bad, two more of no use.

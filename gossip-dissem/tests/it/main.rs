@@ -10,5 +10,8 @@ mod load;
 mod ordering;
 mod plumtree;
 mod protocol;
+mod quiet;
 mod safety;
+mod spreading;
+mod topics;
 mod variants;

@@ -14,7 +14,7 @@ use gossip_core::testkit::{Bounds, DeliveredOnce, Invariant, Kinds, NoPhantoms};
 use gossip_core::{Layer, Refusal, Wire};
 use gossip_dissem::causal::{NEEDS, Stamped};
 use gossip_dissem::median::{self, MedianCounter};
-use gossip_dissem::plumtree::{self, Config, Message, Plumtree};
+use gossip_dissem::plumtree::{self, Config, Message, Plumtree, Trees};
 use gossip_dissem::rumor::{self, RumorMongering};
 use gossip_dissem::{
     Causal, Delivery, Fifo, MessageId, Patience, Post, Publish, Skipped, Spread, Told,
@@ -26,7 +26,7 @@ type Rumors = Fifo<RumorMongering<u32, u32>>;
 type Caused = Causal<Plumtree<u32, Stamped<u32, u32>>>;
 
 fn plumtree<V: Wire>() -> Plumtree<u32, V> {
-    Plumtree::new(Config::default()).unwrap()
+    Plumtree::new(Config { trees: Trees::Shared, ..Config::default() }).unwrap()
 }
 
 /// No patience to speak of, and next to no memory: order must hold all the same.

@@ -8,7 +8,7 @@
 //! every round:    q = one of the neighbours with (x - x_q)(r - r_q) < 0, at random
 //!                 send q: (x, r); on reply r_q: r = r_q
 //! on (x_p, r_p):  if (x - x_p)(r - r_p) < 0: reply with r, r = r_p; otherwise refuse
-//! slice:          the one of k equal parts of (0, 1] that r lies in
+//! slice:          the part of (0, 1] that r lies in
 //! ```
 //!
 //! Neighbours come with what they last told, their profiles, which may be old: the partner checks
@@ -18,7 +18,7 @@
 //! use gossip_core::sampling::Cyclon;
 //! use gossip_core::sim::cycle::{Order, Simulation};
 //! use gossip_core::{PeerId, stack};
-//! use gossip_overlay::slicing::{Jk, Profile, jk};
+//! use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
 //!
 //! stack! {
 //!     /// Descriptors tell what the slices sort by, and the slices read it there.
@@ -32,7 +32,7 @@
 //! }
 //!
 //! let node = |i: u32| {
-//!     let slices = Jk::new(jk::Config { attribute: f64::from(i), slices: 2 })?;
+//!     let slices = Jk::new(jk::Config { attribute: f64::from(i), slices: Slices::equal(2)? })?;
 //!     Ok(Node::new(Cyclon::new(Default::default())?, slices))
 //! };
 //! let nodes = (0..200).map(node).collect::<Result<Vec<_>, gossip_core::ParameterError>>()?;
@@ -66,12 +66,17 @@
 //! - Equal attributes are ordered by identifier, so that they, too, are spread over the slices.
 //! - A request during a node's own exchange is refused, not queued, so that swaps cannot overlap.
 
+use core::fmt;
+use core::marker::PhantomData;
+
 use gossip_core::{
     Configured, Describe, Exchange, Finite, Local, Pairwise, ParameterError, PeerId, Profiles,
-    Protocol, Receipt, Refusal, message,
+    Protocol, Random, Receipt, Refusal, message,
 };
 
-use super::{Profile, Value};
+use super::{Profile, Sliced, Slices, Value, checked};
+
+pub use super::{Command, Moved};
 
 /// JK as a layer over any [`Profiles`] whose descriptors carry a slicing [`Profile`].
 pub type Jk<I> = Pairwise<State<I>>;
@@ -87,63 +92,98 @@ message! {
     }
 }
 
-message! {
-    /// What the owner may ask.
-    #[derive(Copy, PartialEq)]
-    pub enum Command {
-        /// The attribute is now this.
-        SetAttribute(Finite),
-    }
-}
-
-/// This node is in another slice now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// Where it was before; none at the start.
-    pub from: Option<u32>,
-    /// Where it is.
-    pub to: u32,
-}
-
 /// Parameters of JK. Both depend on the use, so neither has a default.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// What nodes are sorted by: any finite number, in any unit, the same at all nodes.
     pub attribute: f64,
-    /// The number of slices k, at least 1, the same at all nodes. The paper uses 100 at 10^4
-    /// nodes; a slice should hold many nodes.
-    pub slices: u32,
+    /// What the system is divided into; each node may ask for its own. The paper uses 100 equal
+    /// slices at 10^4 nodes; a slice should hold many nodes.
+    pub slices: Slices,
 }
 
-/// A node's part in JK.
+/// Which of the misordered neighbours to swap with.
+pub trait Choice: Clone + fmt::Debug + Send + 'static {
+    /// One of the peers in `below` that are misordered with `mine`, if there is any.
+    fn choose<I: PeerId>(
+        mine: &Standing<I>,
+        below: &impl Profiles<Id = I, Profile = Profile>,
+        random: &mut Random,
+    ) -> Option<I>;
+}
+
+/// Any of them, each as likely: JK's choice.
+#[derive(Clone, Copy, Debug)]
+pub struct Any;
+
+impl Choice for Any {
+    fn choose<I: PeerId>(
+        mine: &Standing<I>,
+        below: &impl Profiles<Id = I, Profile = Profile>,
+        random: &mut Random,
+    ) -> Option<I> {
+        let (mut chosen, mut seen) = (None, 0);
+        below.for_each_profile(|peer, profile| {
+            let other = Standing::told(peer, profile);
+            if other.is_some_and(|other| mine.is_misordered(&other)) {
+                seen += 1;
+                if random.below(seen) == 0 {
+                    chosen = Some(peer);
+                }
+            }
+        });
+        chosen
+    }
+}
+
+/// A node, its attribute and its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing<I> {
+    /// The attribute, and the identifier, which orders equal attributes.
+    pub key: (Finite, I),
+    /// The random value.
+    pub value: Value,
+}
+
+impl<I: PeerId> Standing<I> {
+    /// What `peer` told in its `profile`; none if it had no value yet.
+    pub fn told(peer: I, profile: &Profile) -> Option<Self> {
+        Some(Self { key: (profile.attribute, peer), value: profile.value? })
+    }
+
+    /// Whether the values of the two are ordered against their attributes.
+    pub fn is_misordered(&self, other: &Self) -> bool {
+        let is_other = self.key.1 != other.key.1 && self.value != other.value;
+        is_other && self.key.cmp(&other.key) != self.value.cmp(&other.value)
+    }
+}
+
+/// A node's part in JK; `C` chooses partners.
 #[derive(Clone, Debug)]
-pub struct State<I> {
+pub struct State<I, C = Any> {
     attribute: Finite,
     /// None before the first call.
     value: Option<Value>,
     me: Option<I>,
-    slices: u32,
+    slices: Slices,
     changes: u32,
+    choice: PhantomData<fn() -> C>,
 }
 
-impl<I: PeerId> Configured for State<I> {
+impl<I: PeerId, C: Choice> Configured for State<I, C> {
     type Config = Config;
 
     fn new(Config { attribute, slices }: Config) -> Result<Self, ParameterError> {
-        let finite = Finite::new(attribute);
-        let error = ParameterError::new("attribute x", attribute, "of the user's unit", "finite");
-        let attribute = finite.ok_or(error)?;
-        ParameterError::new("number of slices k", f64::from(slices), "slices", "at least 1")
-            .unless(slices >= 1)?;
-        Ok(Self { attribute, value: None, me: None, slices, changes: 0 })
+        let attribute = checked(attribute)?;
+        Ok(Self { attribute, value: None, me: None, slices, changes: 0, choice: PhantomData })
     }
 }
 
-impl<I: PeerId> State<I> {
+impl<I: PeerId, C: Choice> State<I, C> {
     /// The slice this node believes it is in, from 0 for the lowest attributes; none before its
     /// first call.
     pub fn slice(&self) -> Option<u32> {
-        self.value.map(|value| value.slice(self.slices))
+        Sliced::slice(self)
     }
 
     /// Where this node believes that it stands among all, in (0, 1]: a hint, off by what the
@@ -157,9 +197,9 @@ impl<I: PeerId> State<I> {
         self.attribute
     }
 
-    /// The number of slices.
-    pub const fn slices(&self) -> u32 {
-        self.slices
+    /// What the system is divided into.
+    pub const fn slices(&self) -> &Slices {
+        &self.slices
     }
 
     /// Draws the value at the first call.
@@ -177,21 +217,35 @@ impl<I: PeerId> State<I> {
         let from = self.slice();
         self.value = Some(value);
         self.changes = self.changes.wrapping_add(1);
-        let to = value.slice(self.slices);
+        let to = self.slices.of(value);
         if from != Some(to) {
             cx.emit(Moved { from, to });
         }
     }
 
-    /// Whether the values of this node and `peer` are ordered against their attributes.
     fn is_misordered(&self, peer: I, attribute: Finite, value: Value) -> bool {
         let (Some(me), Some(mine)) = (self.me, self.value) else { return false };
-        let by_attribute = (self.attribute, me).cmp(&(attribute, peer));
-        mine != value && by_attribute != mine.cmp(&value)
+        let mine = Standing { key: (self.attribute, me), value: mine };
+        mine.is_misordered(&Standing { key: (attribute, peer), value })
     }
 }
 
-impl<I: PeerId> Protocol for State<I> {
+impl<I: PeerId, C: Choice> Sliced for State<I, C> {
+    fn slices(&self) -> &Slices {
+        &self.slices
+    }
+
+    fn position(&self) -> Option<Value> {
+        self.value
+    }
+
+    /// None: how far random values miss the true slices depends on the size of the system.
+    fn confidence(&self) -> Option<f64> {
+        None
+    }
+}
+
+impl<I: PeerId, C: Choice> Protocol for State<I, C> {
     type Id = I;
     type Message = Message;
     type Event = Moved;
@@ -202,22 +256,18 @@ impl<I: PeerId> Protocol for State<I> {
     }
 }
 
-impl<I: PeerId, D: Profiles<Id = I, Profile = Profile>> Exchange<D> for State<I> {
+impl<I, C, D> Exchange<D> for State<I, C>
+where
+    I: PeerId,
+    C: Choice,
+    D: Profiles<Id = I, Profile = Profile>,
+{
     const ATOMIC: bool = true;
 
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Message)> {
         let mine = self.settle(cx);
-        // One of those out of order, each as likely, in one pass.
-        let (mut chosen, mut seen) = (None, 0);
-        below.for_each_profile(|peer, profile| {
-            let Some(value) = profile.value else { return };
-            if peer != cx.me() && self.is_misordered(peer, profile.attribute, value) {
-                seen += 1;
-                if cx.rng().below(seen) == 0 {
-                    chosen = Some(peer);
-                }
-            }
-        });
+        let standing = Standing { key: (self.attribute, cx.me()), value: mine };
+        let chosen = C::choose(&standing, below, cx.rng());
         Some((chosen?, Message::Offer(self.attribute, mine)))
     }
 
@@ -271,7 +321,7 @@ impl<I: PeerId, D: Profiles<Id = I, Profile = Profile>> Exchange<D> for State<I>
     }
 }
 
-impl<I: PeerId> Describe<Profile> for State<I> {
+impl<I: PeerId, C: Choice> Describe<Profile> for State<I, C> {
     fn describe(&self) -> Profile {
         Profile { attribute: self.attribute, value: self.value }
     }

@@ -14,6 +14,8 @@ use core::f64::consts::PI;
 
 use alloc::vec::Vec;
 
+use super::Slices;
+
 /// The global disorder measure, (1/N) times the sum of (rank by attribute - rank by value)^2, of
 /// (attribute, value) pairs; 0 for none.
 ///
@@ -37,59 +39,79 @@ pub fn expected_gdm(nodes: usize) -> f64 {
 }
 
 /// The slice disorder measure: over all nodes, how many slices the one believed is from the true
-/// one, of `slices`; nodes are (attribute, slice believed) pairs.
+/// one; nodes are (attribute, slice believed) pairs.
 ///
 /// ```
-/// use gossip_overlay::slicing::metrics::sdm;
+/// use gossip_overlay::slicing::{Slices, metrics::sdm};
 ///
-/// assert_eq!(sdm(&[(1.0, 0), (2.0, 0), (3.0, 1), (4.0, 1)], 2), 0);
-/// assert_eq!(sdm(&[(1.0, 1), (2.0, 0), (3.0, 1), (4.0, 0)], 2), 2);
+/// let halves = Slices::equal(2)?;
+/// assert_eq!(sdm(&[(1.0, 0), (2.0, 0), (3.0, 1), (4.0, 1)], &halves), 0);
+/// assert_eq!(sdm(&[(1.0, 1), (2.0, 0), (3.0, 1), (4.0, 0)], &halves), 2);
+/// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
-pub fn sdm(nodes: &[(f64, u32)], slices: u32) -> u64 {
+pub fn sdm(nodes: &[(f64, u32)], slices: &Slices) -> u64 {
+    distances(nodes, slices).map(u64::from).sum()
+}
+
+/// How many nodes believe in a slice that is not theirs; nodes as for [`sdm`].
+///
+/// ```
+/// use gossip_overlay::slicing::{Slices, metrics::misplaced};
+///
+/// let thirds = Slices::equal(3)?;
+/// assert_eq!(misplaced(&[(1.0, 2), (2.0, 1), (3.0, 2)], &thirds), 1);
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
+pub fn misplaced(nodes: &[(f64, u32)], slices: &Slices) -> usize {
+    distances(nodes, slices).filter(|&off| off > 0).count()
+}
+
+fn distances<'a>(nodes: &'a [(f64, u32)], slices: &'a Slices) -> impl Iterator<Item = u32> + 'a {
     let ranks = ranks(nodes.iter().map(|node| node.0));
-    let off = |(rank, node): (usize, &(f64, u32))| {
-        u64::from(true_slice(rank, nodes.len(), slices).abs_diff(node.1))
-    };
-    ranks.into_iter().zip(nodes).map(off).sum()
+    let off =
+        |(rank, node): (usize, &(f64, u32))| slices.of_rank(rank, nodes.len()).abs_diff(node.1);
+    ranks.into_iter().zip(nodes).map(off)
 }
 
 /// What [`sdm`] would be if the same values were perfectly sorted: what no swap can improve.
-pub fn sdm_floor(believed: &[u32], slices: u32) -> u64 {
+pub fn sdm_floor(believed: &[u32], slices: &Slices) -> u64 {
     let mut sorted = believed.to_vec();
     sorted.sort_unstable();
-    let truth = (0..sorted.len()).map(|rank| true_slice(rank, sorted.len(), slices));
+    let truth = (0..sorted.len()).map(|rank| slices.of_rank(rank, sorted.len()));
     truth.zip(&sorted).map(|(truth, believed)| u64::from(truth.abs_diff(*believed))).sum()
 }
 
-/// What [`sdm_floor`] is on average over independent uniform values: the number of values below
-/// boundary b misses N p_b by a binomial error, p_b = b / k; the sum over b from 1 to k - 1 of
-/// sqrt(2 N p_b (1 - p_b) / pi).
+/// What [`sdm_floor`] is on average over independent uniform values: the number of values below a
+/// boundary p misses N p by a binomial error; the sum over all of sqrt(2 N p (1 - p) / pi).
 ///
 /// ```
-/// use gossip_overlay::slicing::metrics::expected_sdm_floor;
+/// use gossip_overlay::slicing::{Slices, metrics::expected_sdm_floor};
 ///
-/// assert_eq!(expected_sdm_floor(10_000, 2).round(), 40.0);
-/// assert_eq!(expected_sdm_floor(10_000, 10).round(), 303.0);
+/// assert_eq!(expected_sdm_floor(10_000, &Slices::equal(2)?).round(), 40.0);
+/// assert_eq!(expected_sdm_floor(10_000, &Slices::equal(10)?).round(), 303.0);
+/// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
-pub fn expected_sdm_floor(nodes: usize, slices: u32) -> f64 {
-    let below = |b| f64::from(b) / f64::from(slices);
+pub fn expected_sdm_floor(nodes: usize, slices: &Slices) -> f64 {
     let miss = |p: f64| libm::sqrt(2.0 * nodes as f64 * p * (1.0 - p) / PI);
-    (1..slices).map(below).map(miss).sum()
+    slices.boundaries().map(miss).sum()
 }
 
-/// The slice of the node with `rank`, from 0, among `nodes`: that of (rank + 1) / nodes, by the
-/// same boundaries as [`Value::slice`](super::Value::slice).
+/// What [`sdm`] is on average once each of `nodes` nodes goes by the share of `seen` independent
+/// uniform peers that are below it: a boundary p is crossed by N sqrt(2 p (1 - p) / (pi m)) nodes.
+/// It holds while slices are much wider than the error, 1 / sqrt(m).
 ///
 /// ```
-/// use gossip_overlay::slicing::metrics::true_slice;
+/// use gossip_overlay::slicing::{Slices, metrics::expected_sdm_sampled};
 ///
-/// assert_eq!([0, 1, 2, 3].map(|rank| true_slice(rank, 4, 2)), [0, 0, 1, 1]);
+/// let slices = Slices::equal(10)?;
+/// assert_eq!(expected_sdm_sampled(10_000, 100.0, &slices).round(), 3_029.0);
+/// // Ten thousand samples miss by as much as ten thousand values do.
+/// assert_eq!(expected_sdm_sampled(10_000, 10_000.0, &slices).round(), 303.0);
+/// # Ok::<(), gossip_core::ParameterError>(())
 /// ```
-pub const fn true_slice(rank: usize, nodes: usize, slices: u32) -> u32 {
-    if nodes == 0 {
-        return 0;
-    }
-    (((rank as u128 + 1) * slices as u128).saturating_sub(1) / nodes as u128) as u32
+pub fn expected_sdm_sampled(nodes: usize, seen: f64, slices: &Slices) -> f64 {
+    let miss = |p: f64| nodes as f64 * libm::sqrt(2.0 * p * (1.0 - p) / (PI * seen));
+    slices.boundaries().map(miss).sum()
 }
 
 /// The rank, from 0, of each of `keys`; of equal ones the earlier is lower.

@@ -1,22 +1,37 @@
 //! Ordered slicing: every node learns which slice of the system it is in, such as the tenth with
 //! the most memory, by comparing itself with others.
 //!
-//! - [`jk`]: random values are swapped until they are sorted as the attributes are.
-//! - [`metrics`]: how far from sorted, and how many slices off.
+//! | Module | How | Tracks correlated churn | Ends |
+//! |---|---|---|---|
+//! | [`jk`] | random values are swapped until sorted as attributes are | no | at a floor |
+//! | [`mod_jk`] | the same, by the swap that orders most | no | there, sooner |
+//! | [`ranking`] | counts all comparisons, or the last W | with a window | error 1/sqrt(seen) |
+//! | [`sliver`] | remembers distinct peers for a while | yes | exact if it knows all |
+//!
+//! All tell their owner [`Moved`], and layers above read [`Sliced`]; [`metrics`] measures how far
+//! from sorted nodes are, and how many slices off.
 //!
 //! Not a protocol: what slicing protocols share.
 
 pub mod jk;
 pub mod metrics;
+pub mod mod_jk;
+pub mod ranking;
+mod slices;
+pub mod sliver;
 
 use core::fmt;
 
-use gossip_core::{Finite, Random, message};
+use gossip_core::{Finite, ParameterError, Random, message};
 
 pub use jk::Jk;
+pub use mod_jk::ModJk;
+pub use ranking::Ranking;
+pub use slices::{Sliced, Slices, samples_needed};
+pub use sliver::Sliver;
 
 message! {
-    /// A random value in (0, 1]: where a node believes that it stands among all.
+    /// A value in (0, 1]: where a node believes that it stands among all.
     ///
     /// A fixed-point fraction, (k + 1) / 2^32: every encoding is a number in (0, 1], so the wire
     /// can carry no other, nor anything that is not a number; and slice boundaries are exact.
@@ -80,7 +95,31 @@ message! {
     pub struct Profile {
         /// What nodes are sorted by.
         pub attribute: Finite,
-        /// The node's random value; none before its first call.
+        /// Where it believes that it stands; none while it cannot say.
         pub value: Option<Value>,
     }
+}
+
+message! {
+    /// What the owner may ask.
+    #[derive(Copy, PartialEq)]
+    pub enum Command {
+        /// The attribute is now this.
+        SetAttribute(Finite),
+    }
+}
+
+/// This node believes to be in another slice now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was before; none at the start.
+    pub from: Option<u32>,
+    /// Where it is.
+    pub to: u32,
+}
+
+/// The attribute, if it can be one.
+fn checked(attribute: f64) -> Result<Finite, ParameterError> {
+    let error = ParameterError::new("attribute x", attribute, "of the user's unit", "finite");
+    Finite::new(attribute).ok_or(error)
 }

@@ -1,24 +1,12 @@
 //! How old news is: in rounds, and eighths of them.
 //!
-//! Not a protocol: what the descriptors of T-Man tell, and the clock they are aged by.
+//! Not a protocol: the clock that T-Man's descriptors are aged by.
 //!
 //! Whole rounds are not enough. Every node's rounds have a phase of their own, and news is passed
 //! on several times a round: counted in whole rounds, what is handed to whoever has just had its
 //! round never ages, and the dead are young for ever.
 
-use gossip_core::{PeerId, Round, Time, message};
-
-message! {
-    /// News of a peer, as it travels.
-    #[derive(Copy, PartialEq)]
-    pub struct News<I: PeerId> {
-        /// The peer.
-        pub id: I,
-        /// Eighths of a round since the peer said so itself, rounded up each time it is passed on.
-        /// What is older than 8,191 rounds is told as just that.
-        pub age: u16,
-    }
-}
+use gossip_core::{Round, Time};
 
 /// Eighths of a round.
 pub(crate) type Age = u32;
@@ -54,6 +42,11 @@ impl Clock {
             self.period = now.since(began).as_micros() as u64 / u64::from(passed.max(1));
         }
         self.last = Some((round, now));
+    }
+
+    /// Eighths up to when the last round began.
+    pub(crate) const fn begun(&self) -> Age {
+        self.count
     }
 
     /// Eighths since the first round, rounded down, and never more than the next round will find.

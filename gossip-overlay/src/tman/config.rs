@@ -1,11 +1,13 @@
 //! Not a protocol: the parameters of T-Man.
 
-use gossip_core::ParameterError;
+use gossip_core::{ParameterError, Round};
 
-/// Parameters of T-Man. All but the ranking have defaults.
+/// Parameters of T-Man. All but the ranking have defaults, and the profile `P`, if the ranking asks
+/// for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config<R> {
+pub struct Config<R, P = ()> {
     pub(super) ranking: R,
+    pub(super) profile: P,
     pub(super) message: Option<usize>,
     pub(super) psi: usize,
     pub(super) tabu: usize,
@@ -14,6 +16,10 @@ pub struct Config<R> {
     pub(super) fresh: usize,
     pub(super) strikes: u32,
     pub(super) lifetime: u32,
+    pub(super) probes: usize,
+    pub(super) settled: Round,
+    pub(super) pause: Option<Round>,
+    pub(super) dormant: bool,
 }
 
 impl<R> Config<R> {
@@ -22,6 +28,7 @@ impl<R> Config<R> {
     pub const fn new(ranking: R) -> Self {
         Self {
             ranking,
+            profile: (),
             message: None,
             psi: 10,
             tabu: 4,
@@ -30,9 +37,38 @@ impl<R> Config<R> {
             fresh: 1,
             strikes: 3,
             lifetime: 20,
+            probes: 10,
+            settled: 8,
+            pause: None,
+            dormant: false,
         }
     }
 
+    /// Tells `profile` of this node: its coordinates, its attribute, whatever the ranking places
+    /// peers by. [`Command::Describe`](super::Command::Describe) changes it later.
+    pub fn profile<P>(self, profile: P) -> Config<R, P> {
+        let Self { ranking, message, psi, tabu, degree, limit, fresh, .. } = self;
+        let Self { strikes, lifetime, probes, settled, pause, dormant, .. } = self;
+        Config {
+            ranking,
+            profile,
+            message,
+            psi,
+            tabu,
+            degree,
+            limit,
+            fresh,
+            strikes,
+            lifetime,
+            probes,
+            settled,
+            pause,
+            dormant,
+        }
+    }
+}
+
+impl<R, P> Config<R, P> {
     /// Sends `count` descriptors, the paper's m, from 1 to the capacity `M` of messages, instead of
     /// `M`. The authors' code has 20.
     pub const fn message(mut self, count: usize) -> Self {
@@ -74,9 +110,9 @@ impl<R> Config<R> {
         self
     }
 
-    /// Takes a partner for dead after `count` unanswered requests in a row, from 1, instead of 3
-    /// (our choice: with a fifth of all messages lost, 0.5 % of a ring's links are missing at any
-    /// time; with 2, 2 %). It is asked again at once.
+    /// Takes a partner that is not probed for dead after `count` unanswered requests in a row, from
+    /// 1, instead of 3 (our choice: without probes, with a fifth of all messages lost, 0.5 % of a
+    /// ring's links are missing at any time; with 2, 2 %). It is asked again at once.
     pub const fn strikes(mut self, count: u32) -> Self {
         self.strikes = count;
         self
@@ -91,12 +127,43 @@ impl<R> Config<R> {
         self
     }
 
+    /// Asks the `count` nearest peers each round whether they live, up to 256, instead of 10 (our
+    /// choice: as many as the links that layers above see). Whoever is silent to four questions,
+    /// spread over the round, is taken for dead. 0 asks nobody: the dead are then found by
+    /// exchanges with them, or by age.
+    pub const fn probes(mut self, count: usize) -> Self {
+        self.probes = count;
+        self
+    }
+
+    /// Says [`Converged`](super::Event::Converged) when the links have been the same for `rounds`,
+    /// from 1, instead of 8 (our choice: at N = 8,192 a ring takes 10 in all).
+    pub const fn settled(mut self, rounds: Round) -> Self {
+        self.settled = rounds;
+        self
+    }
+
+    /// Stops exchanging once the links have been the same for `rounds`, from 1 (the paper's
+    /// `inactive` cycles), and goes on when one changes. Never stops by default. A node that has
+    /// stopped still answers, probes, and looks at the sampler below.
+    pub const fn pause(mut self, rounds: Round) -> Self {
+        self.pause = Some(rounds);
+        self
+    }
+
+    /// Does nothing until it is told to start, by [`Command::Start`](super::Command::Start) at one
+    /// node and by broadcast at all others (paper, section 5). Starts at once by default.
+    pub const fn dormant(mut self) -> Self {
+        self.dormant = true;
+        self
+    }
+
     /// Checks all, for messages of at most `capacity` descriptors.
     pub(super) fn check(&self, capacity: usize) -> Result<(), ParameterError> {
         let check = |name, value: usize, unit, bound, holds| {
             ParameterError::new(name, value as f64, unit, bound).unless(holds)
         };
-        let Self { psi, tabu, degree, limit, strikes, lifetime, .. } = *self;
+        let Self { psi, tabu, degree, limit, strikes, lifetime, probes, settled, .. } = *self;
         let m = self.message.unwrap_or(capacity);
         let fits = (1..=capacity.min(65_535)).contains(&m);
         check("message size m", m, "descriptors", "1 to the capacity M, at most 65535", fits)?;
@@ -107,6 +174,10 @@ impl<R> Config<R> {
         check("fresh", self.fresh, "peers", "0 to 256", self.fresh <= 256)?;
         check("strikes", strikes as usize, "requests", "at least 1", strikes >= 1)?;
         let long = (8..=65_535).contains(&lifetime);
-        check("lifetime", lifetime as usize, "rounds", "8 to 65535", long)
+        check("lifetime", lifetime as usize, "rounds", "8 to 65535", long)?;
+        check("probes", probes, "peers", "0 to 256", probes <= 256)?;
+        check("settled", settled as usize, "rounds", "at least 1", settled >= 1)?;
+        let pause = self.pause.unwrap_or(1);
+        check("pause", pause as usize, "rounds", "at least 1", pause >= 1)
     }
 }

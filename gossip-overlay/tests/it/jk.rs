@@ -9,7 +9,7 @@ use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::{Link, Perfect};
 use gossip_core::sim::{Network, Oracle, World};
 use gossip_core::{Describe, Finite, Layer, Local, PeerId, Protocol, Wire, stack};
-use gossip_overlay::slicing::{Jk, Profile, Value, jk, metrics};
+use gossip_overlay::slicing::{Jk, Profile, Slices, Value, jk, metrics};
 use proptest::prelude::*;
 
 type Slicing<L = Perfect> = Simulation<Jk<u32>, Oracle<Jk<u32>, Profile>, L>;
@@ -32,7 +32,9 @@ fn ideal<L: Link>(
     attribute: impl Fn(f64) -> f64,
     link: L,
 ) -> Slicing<L> {
-    let config = |node| jk::Config { attribute: attribute(unit(seed, node)), slices };
+    let slices = Slices::equal(slices).unwrap();
+    let config =
+        |node| jk::Config { attribute: attribute(unit(seed, node)), slices: slices.clone() };
     let nodes = (0..n).map(|node| Jk::new(config(node)).unwrap());
     let oracle = Oracle::new(n, c, seed, |node: &Jk<u32>| Some(node.describe()));
     let mut sim = Simulation::with(nodes, seed, Order::Sequential, oracle, link);
@@ -139,7 +141,7 @@ fn relative_disorder_does_not_depend_on_the_size() {
 fn slices_stay_at_the_floor_of_their_values() {
     let floors: Vec<f64> =
         (0..200).map(|seed| sdm(&ideal(1_000, 20, 10, seed, pareto, Perfect)).1).collect();
-    let expected = metrics::expected_sdm_floor(1_000, 10);
+    let expected = metrics::expected_sdm_floor(1_000, &Slices::equal(10).unwrap());
     assert!((mean(&floors) - expected).abs() < 13.0, "{} not {expected}", mean(&floors));
     for seed in 0..3 {
         let mut sim = ideal(2_000, 20, 10, seed, pareto, Perfect);
@@ -203,7 +205,7 @@ fn the_multiset_of_values_is_conserved_unless_replies_are_lost() {
 /// In blocks, exchanges overlap: some are refused, and the multiset holds all the same.
 #[test]
 fn overlapping_swaps_are_refused_and_conserve_values() {
-    let config = |node| jk::Config { attribute: unit(5, node), slices: 4 };
+    let config = |node| jk::Config { attribute: unit(5, node), slices: Slices::equal(4).unwrap() };
     let nodes = (0..256).map(|node| Jk::new(config(node)).unwrap());
     let oracle = Oracle::new(256, 20, 5, |node: &Jk<u32>| Some(node.describe()));
     let mut sim = Simulation::with(nodes, 5, Order::Blocked(64), oracle, Perfect);
@@ -271,7 +273,8 @@ stack! {
 }
 
 fn slicing(seed: u64, node: u32) -> Jk<u32> {
-    Jk::new(jk::Config { attribute: pareto(unit(seed, node)), slices: 10 }).unwrap()
+    let slices = Slices::equal(10).unwrap();
+    Jk::new(jk::Config { attribute: pareto(unit(seed, node)), slices }).unwrap()
 }
 
 /// Profiles in descriptors are some rounds old, and partners check again: refused, never wrong.
@@ -337,12 +340,13 @@ fn a_changed_attribute_moves_its_node() {
 
 #[test]
 fn wrong_parameters_are_named() {
-    let refusal = |attribute, slices| {
+    let refusal = |attribute| {
+        let slices = Slices::equal(10).unwrap();
         Jk::<u32>::new(jk::Config { attribute, slices }).unwrap_err().to_string()
     };
-    assert!(refusal(f64::NAN, 10).contains("attribute x is NaN"));
-    assert!(refusal(f64::INFINITY, 10).contains("must be finite"));
-    assert!(refusal(1.0, 0).contains("number of slices k is 0"));
+    assert!(refusal(f64::NAN).contains("attribute x is NaN"));
+    assert!(refusal(f64::INFINITY).contains("must be finite"));
+    assert!(Slices::equal(0).unwrap_err().to_string().contains("number of slices k is 0"));
 }
 
 /// Every message that decodes holds a value in (0, 1] and a finite attribute; what a peer sends out

@@ -1,5 +1,11 @@
 //! Overlays against their papers' figures, under faults and over samplers.
 
+mod chord;
+mod hostile;
 mod jk;
+mod rank;
+mod repair;
+mod slicing;
 mod tman;
+mod tree;
 mod trials;

@@ -18,13 +18,13 @@ use proptest::prelude::*;
 
 type Ring = TMan<u32, RingRank, 20>;
 
-/// The algorithm as it was published.
+/// The algorithm as it was published: no probes, no expiry, nobody from below.
 fn published(n: u32) -> tman::Config<RingRank> {
-    tman::Config::new(RingRank::indexed(n).unwrap()).fresh(0).lifetime(65_535)
+    tman::Config::new(RingRank::indexed(n).unwrap()).fresh(0).lifetime(65_535).probes(0)
 }
 
 /// 10 random peers each, over an oracle.
-fn random10<R: Ranking<u32>>(
+fn random10<R: Ranking<u32, Profile = ()>>(
     n: u32,
     seed: u64,
     config: &tman::Config<R>,
@@ -104,6 +104,30 @@ fn ring_of_8192_is_as_published_in_every_cycle() {
     }
 }
 
+/// Growth: the median of 20 seeds at N = 8,192 is 2 to 4 cycles above that at 1,024.
+#[test]
+#[ignore = "soak: 20 rings of 8,192"]
+fn soak_a_ring_eight_times_as_large_takes_2_to_4_cycles_more() {
+    let median = |n: u32| {
+        let mut cycles: Vec<usize> =
+            (0..20).map(|seed| missing_by_cycle(n, seed, 20, &published(n)).0.len()).collect();
+        cycles.sort_unstable();
+        (cycles[9] + cycles[10]) as f64 / 2.0
+    };
+    let more = median(8_192) - median(1_024);
+    assert!((2.0..=4.0).contains(&more), "{more} cycles more");
+}
+
+/// A perfect ring of 10^6 nodes in at most 20 cycles. Views are bounded at 250, so that all fit in
+/// 8 GiB: 16 bytes a descriptor, 256 at most, 4 GiB.
+#[test]
+#[ignore = "soak: 10^6 nodes, minutes and gigabytes"]
+fn soak_a_ring_of_a_million_is_perfect_in_20_cycles() {
+    let n = 1_000_000;
+    let (missing, _) = missing_by_cycle(n, 1, 20, &published(n).limit(250));
+    assert_eq!(missing.last(), Some(&0), "seed 1: {missing:?}");
+}
+
 /// Section 4, the control: a view of 40 stalls at N = 8192 (43 and 36 cycles, links missing from
 /// cycle 23 on). At cycle 12, where the unbounded one is always done, some 50 links are missing.
 #[test]
@@ -118,21 +142,22 @@ fn a_view_bounded_at_40_stalls() {
 struct Clustered<const LEAD: usize>;
 
 impl<const LEAD: usize> Ranking<u32> for Clustered<LEAD> {
+    type Profile = ();
     type Place = u64;
     type Distance = u64;
 
     const DIRECTIONS: usize = 2;
     const LEAD: usize = LEAD;
 
-    fn place(&self, peer: u32) -> u64 {
-        Ranking::<u32>::place(&RingRank::hashed(), peer) & 0xf000_0000_ffff_ffff
+    fn place(&self, peer: u32, (): &()) -> Option<u64> {
+        Some(RingRank::hashed().place(peer, &())? & 0xf000_0000_ffff_ffff)
     }
 
     fn distance(&self, from: u64, to: u64) -> u64 {
         Ranking::<u32>::distance(&RingRank::hashed(), from, to)
     }
 
-    fn along(&self, direction: usize, from: u64, to: u64) -> u64 {
+    fn along(&self, direction: usize, from: u64, to: u64) -> Option<u64> {
         Ranking::<u32>::along(&RingRank::hashed(), direction, from, to)
     }
 }
@@ -141,8 +166,8 @@ impl<const LEAD: usize> Ranking<u32> for Clustered<LEAD> {
 fn missing_in_clusters<const LEAD: usize>(seed: u64, cycles: u32) -> usize {
     let n = 1_024_u32;
     let mut around: Vec<u32> = (0..n).collect();
-    around.sort_unstable_by_key(|&peer| Clustered::<LEAD>.place(peer));
-    let config = tman::Config::new(Clustered::<LEAD>).fresh(0).lifetime(65_535);
+    around.sort_unstable_by_key(|&peer| Clustered::<LEAD>.place(peer, &()));
+    let config = tman::Config::new(Clustered::<LEAD>).fresh(0).lifetime(65_535).probes(0);
     let mut sim = random10(n, seed, &config);
     sim.run(cycles);
     let pairs = (0..n as usize).map(|at| (around[at], around[(at + 1) % n as usize]));
@@ -180,8 +205,9 @@ stack! {
     }
 }
 
+/// Without probes: what ages, strikes and burials alone do.
 fn over_cyclon() -> OverCyclon<u32> {
-    let ring = TMan::new(tman::Config::new(RingRank::hashed())).unwrap();
+    let ring = TMan::new(tman::Config::new(RingRank::hashed()).probes(0)).unwrap();
     OverCyclon::new(Cyclon::new(cyclon::Config::default()).unwrap(), ring)
 }
 
@@ -393,6 +419,9 @@ fn wrong_parameters_are_named() {
         (config().fresh(257), "fresh is 257 peers"),
         (config().strikes(0), "strikes is 0 requests"),
         (config().lifetime(7), "lifetime is 7 rounds"),
+        (config().probes(257), "probes is 257 peers"),
+        (config().settled(0), "settled is 0 rounds"),
+        (config().pause(0), "pause is 0 rounds"),
     ] {
         let text = refusal(config);
         assert!(text.contains(named) && text.contains("it must be"), "{text}");

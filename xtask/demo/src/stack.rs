@@ -11,7 +11,7 @@ use gossip_core::{Blob, ParameterError, PeerId, stack};
 use gossip_dissem::RumorMongering;
 use gossip_dissem::rumor;
 use gossip_entropy::Replica;
-use gossip_overlay::slicing::{Jk, Profile, jk};
+use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
 use gossip_overlay::{RingRank, TMan, tman};
 
 /// Peers in a view (Cyclon's c). Our choice: links to the dead are gone after about 1.5 c rounds.
@@ -96,7 +96,8 @@ impl Settings {
             TMan::new(ring)?.patience(patience)?,
             Average::new(mean)?.patience(patience)?,
             Count::new(count)?.patience(patience)?,
-            Jk::new(jk::Config { attribute: input, slices: SLICES })?.patience(patience)?,
+            Jk::new(jk::Config { attribute: input, slices: Slices::equal(SLICES)? })?
+                .patience(patience)?,
             RumorMongering::new(rumor::Config::push_pull(INTEREST))?,
             Replica::new(gossip_entropy::Config::default())?,
         ))

@@ -101,6 +101,12 @@ pub trait Experiment: Sync {
     /// most one sample; one that it leaves out lowers the `n` of that row.
     fn run(&self, params: &Params, seed: u64) -> Vec<Sample>;
 
+    /// A picture of one trial, as SVG, for `--plot`; most experiments have none.
+    fn picture(&self, params: &Params, seed: u64) -> Option<String> {
+        let _ = (params, seed);
+        None
+    }
+
     /// What the paper says of a metric with these parameters, `None` where it says nothing:
     /// then the row has no verdict. [`Params::are_default_but`] helps.
     fn published(&self, params: &Params, metric: &str, cycle: Option<u32>) -> Option<Published> {

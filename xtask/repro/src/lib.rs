@@ -14,6 +14,7 @@ pub mod registry;
 pub mod report;
 pub mod self_check;
 pub mod trials;
+pub mod uniform;
 pub mod wiring;
 
 pub use experiment::{Experiment, Metric, Published, Sample, Statistic};
@@ -22,6 +23,7 @@ pub use params::{Kind, Param, Params, Value};
 use registry::Registry;
 use report::Report;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use trials::Plan;
 use xtask_base::output::written;
 use xtask_base::{Failure, Stopwatch};
@@ -44,6 +46,9 @@ pub struct Request {
     /// Prints one JSON object per row instead of a table
     #[arg(long)]
     json: bool,
+    /// Writes a picture of the first trial to this file, as SVG, for experiments that have one
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 /// Does what was asked of the experiments `all`. Fails with [`Failure::Usage`] on a wrong id, key
@@ -60,8 +65,8 @@ pub fn run(all: &Registry, request: &Request) -> Result<(), Failure> {
 }
 
 fn list(all: &Registry, request: &Request, out: &mut impl Write) -> Result<(), Failure> {
-    let Request { set, seeds, seed, json, .. } = request;
-    if !set.is_empty() || seeds.is_some() || seed.is_some() || *json {
+    let Request { set, seeds, seed, json, plot, .. } = request;
+    if !set.is_empty() || seeds.is_some() || seed.is_some() || *json || plot.is_some() {
         return Err(Failure::Usage("`repro list` takes no options".to_owned()));
     }
     written(report::list(all, out))
@@ -80,6 +85,9 @@ fn reproduce(
         trials: request.seeds.unwrap_or(experiment.seeds()),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
+    if let Some(path) = &request.plot {
+        draw(experiment, &params, plan.first_seed, path)?;
+    }
     let clock = Stopwatch::start();
     let rows = trials::rows(experiment, &params, &plan)?;
     let report = Report { experiment, params: &params, plan: &plan, rows: &rows };
@@ -97,4 +105,18 @@ fn reproduce(
     names.dedup();
     let (count, of, names) = (failed.len(), rows.len(), names.join(", "));
     Err(Failure::Failed(format!("{id}: {count} of {of} rows out of tolerance ({names})")))
+}
+
+/// Writes the picture of the trial with this seed.
+fn draw(
+    experiment: &dyn Experiment,
+    params: &Params,
+    seed: u64,
+    path: &Path,
+) -> Result<(), Failure> {
+    let id = experiment.id();
+    let none = || Failure::Usage(format!("{id} has no picture: leave out `--plot`"));
+    let svg = experiment.picture(params, seed).ok_or_else(none)?;
+    let failed = |why| Failure::Failed(format!("{}: {why}", path.display()));
+    std::fs::write(path, svg).map_err(failed)
 }

@@ -1,6 +1,8 @@
 //! Graphs that experiments start from.
 
-use gossip_core::random::Key;
+use gossip_core::Peers;
+use gossip_core::random::{Key, Random};
+use gossip_core::sim::{Activation, World};
 
 /// The most peers a view of a sampler can hold in an experiment; its `c` is at most this.
 pub const CAPACITY: usize = 64;
@@ -26,6 +28,39 @@ pub fn lattice_peers(node: u32, nodes: u32, degree: usize) -> Vec<u32> {
         .take(degree)
         .map(|step| ((u64::from(node) + u64::from(step)) % u64::from(nodes)) as u32)
         .collect()
+}
+
+/// All other nodes, each as likely as any: the peers of most analyses.
+#[derive(Debug, Clone)]
+pub struct Everybody {
+    nodes: u32,
+    me: u32,
+}
+
+impl Everybody {
+    /// Of so many nodes, at least two.
+    pub fn of(nodes: u32) -> Self {
+        Self { nodes, me: 0 }
+    }
+}
+
+impl<S> World<S> for Everybody {
+    fn enter(&mut self, node: u32, _: u32, _: Activation) {
+        self.me = node;
+    }
+}
+
+impl Peers for Everybody {
+    type Id = u32;
+
+    fn sample(&self, random: &mut Random) -> Option<u32> {
+        let drawn = random.below(self.nodes as usize - 1) as u32;
+        Some(drawn + u32::from(drawn >= self.me))
+    }
+
+    fn for_each(&self, mut visit: impl FnMut(u32, u64)) {
+        (0..self.nodes).filter(|&peer| peer != self.me).for_each(|peer| visit(peer, 0));
+    }
 }
 
 /// Names the randomness of the wiring.

@@ -97,3 +97,62 @@ fn a_trial_that_panics_is_a_failure_with_its_command() {
     let again = "cargo xtask repro self-check --set mode=panic --seeds 1 --seed 1";
     assert!(stderr(&output).contains(again), "{}", stderr(&output));
 }
+
+/// Values at which experiments are quick, where they have such a parameter.
+const SMALL: [(&str, &str); 15] = [
+    ("n", "256"),
+    ("side", "8"),
+    ("cycles", "10"),
+    ("turn", "5"),
+    ("limit", "100"),
+    ("floods", "5"),
+    ("messages", "20"),
+    ("settling", "20"),
+    ("warm_up", "5"),
+    ("samples", "1000"),
+    ("beats", "10000"),
+    ("periods", "50"),
+    ("anomaly", "10"),
+    ("attack", "10"),
+    ("d", "16"),
+];
+
+/// The experiments, each with the numbers that are its parameters.
+fn experiments() -> Vec<(String, Vec<String>)> {
+    let mut all: Vec<(String, Vec<String>)> = Vec::new();
+    for line in stdout(&repro(&["list"])).lines() {
+        if let Some((id, _)) = line.split_once(": ").filter(|_| !line.starts_with(' ')) {
+            all.push((id.to_owned(), Vec::new()));
+        } else if let Some((name, rest)) = line.trim().split_once(" = ")
+            && (rest.contains("  (int, ") || rest.contains("  (float, "))
+            && let Some((_, names)) = all.last_mut()
+        {
+            names.push(name.to_owned());
+        }
+    }
+    all
+}
+
+/// Every experiment runs to its end at parameters that are not its own, whatever the verdict.
+#[test]
+fn every_experiment_runs_at_other_parameters() {
+    let all = experiments();
+    assert!(all.len() > 20, "{all:?}");
+    for (id, names) in all {
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let sets: Vec<String> = SMALL
+            .iter()
+            .filter(|(name, _)| has(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            // Each of its members hears of all others by all of 60 rings.
+            .map(|set| if id == "johansen06-rings" && set == "n=256" { "n=64".into() } else { set })
+            .collect();
+        let mut args = vec![id.as_str(), "--seeds", "1", "--json"];
+        for set in &sets {
+            args.extend(["--set", set]);
+        }
+        let output = repro(&args);
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{args:?}: {}", stderr(&output));
+        assert!(!stdout(&output).is_empty(), "{args:?}: {}", stderr(&output));
+    }
+}

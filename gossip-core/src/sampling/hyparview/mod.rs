@@ -64,6 +64,10 @@ const PENDING: usize = 8;
 /// Spares that are asked in a round, of those that answer.
 const TRIES: usize = 8;
 
+/// Walks from the contact, one a round, until the end of one asks for a link: any step may be lost.
+/// Our choice.
+const WALKS: u8 = 8;
+
 /// A link.
 #[derive(Clone, Copy, Debug)]
 struct Link<I> {
@@ -115,6 +119,8 @@ pub struct HyParView<I, const A: usize, const B: usize> {
     shuffle: Option<u32>,
     given: ArrayVec<I, SHUFFLE_MAX>,
     contact: Contact<I>,
+    /// Walks from the contact that may still be sent, in rounds to come.
+    walks: u8,
     changes: u64,
 }
 
@@ -138,6 +144,7 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
             shuffle: None,
             given: ArrayVec::new(),
             contact: Contact::none(),
+            walks: 0,
             changes: 0,
         })
     }
@@ -263,12 +270,18 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
     /// Somebody to ask first, or again.
     fn ask_contact(&mut self, cx: &mut impl Context<Self>) {
         let alone = self.links.is_empty();
-        let Some(contact) = self.contact.ask(cx.me(), alone, cx.round()) else { return };
+        let due = self.contact.ask(cx.me(), alone, cx.round());
+        if due.is_some() {
+            self.walks = WALKS;
+        }
+        let again = self.contact.peer().filter(|peer| self.walks > 0 && *peer != cx.me());
+        let Some(contact) = due.or(again) else { return };
         if alone {
             if let Some(number) = self.request(contact, true, cx) {
                 cx.send(contact, Message::Join(number));
             }
         } else {
+            self.walks -= 1;
             cx.send(contact, Message::ForwardJoin(cx.me(), self.config.arwl));
             if !self.config.recontact {
                 self.contact = Contact::none();
@@ -379,6 +392,9 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
                 return cx.send(from, Message::Refuse(number));
             }
             self.link(from, cx);
+            if urgent {
+                self.walks = 0;
+            }
         }
         cx.send(from, Message::Accept(number));
     }

@@ -5,6 +5,7 @@
 pub(crate) mod hands;
 pub(crate) mod invariants;
 pub(crate) mod naive;
+pub(crate) mod quiet;
 pub(crate) mod seat;
 
 use core::cell::RefCell;
@@ -176,6 +177,13 @@ pub(crate) struct Mean {
 }
 
 impl Mean {
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+        Self { mean, error: (squares / (n - 1.0) / n).sqrt() }
+    }
+
     /// Whether it is `expected`, give or take `tolerance` and four standard errors: a correct
     /// implementation fails with probability below 1e-4.
     pub(crate) fn is(&self, expected: f64, tolerance: f64) -> bool {
@@ -189,8 +197,5 @@ pub(crate) fn trials(trials: u32, first: u64, run: impl Fn(u64) -> Outcome) -> V
 }
 
 pub(crate) fn mean(outcomes: &[Outcome], of: impl Fn(&Outcome) -> f64) -> Mean {
-    let n = outcomes.len() as f64;
-    let mean = outcomes.iter().map(&of).sum::<f64>() / n;
-    let squares: f64 = outcomes.iter().map(|one| (of(one) - mean) * (of(one) - mean)).sum();
-    Mean { mean, error: (squares / (n - 1.0) / n).sqrt() }
+    Mean::of(&outcomes.iter().map(of).collect::<Vec<_>>())
 }

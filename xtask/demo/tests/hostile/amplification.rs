@@ -17,6 +17,7 @@ use gossip_dissem::rumor;
 use gossip_entropy::message::{List, Message};
 use gossip_entropy::page::Page;
 use gossip_overlay::slicing::{Value, jk};
+use gossip_overlay::tman::{self, Talk};
 
 use crate::stack::{Command, Frame, LAYERS, NODES, Node, datagram, simulation};
 
@@ -29,7 +30,10 @@ fn question(layer: usize, number: u32, epochs: (u64, u64)) -> Frame {
             news.fill([News { id: 99, age_ms: 0, profile: () }]);
             Frame::recent(Leg::Request(number, news))
         }
-        2 => Frame::ring(Leg::Request(number, Bounded::new())),
+        2 => {
+            let message = tman::Message { profile: (), news: Bounded::new() };
+            Frame::ring(Talk::Exchange(Leg::Request(number, message)))
+        }
         3 => Frame::mean(Leg::Request(number, State { epoch: epochs.0, state: Finite::new(1.0) })),
         4 => {
             let state = Some(Bounded::new());

@@ -45,7 +45,7 @@ impl Forger {
             let number = match frame {
                 Frame::peers(Leg::Request(number, _)) => (0, number),
                 Frame::recent(Leg::Request(number, _)) => (1, number),
-                Frame::ring(Leg::Request(number, _)) => (2, number),
+                Frame::ring(tman::Talk::Exchange(Leg::Request(number, _))) => (2, number),
                 Frame::mean(Leg::Request(number, _)) => (3, number),
                 Frame::count(Leg::Request(number, _)) => (4, number),
                 Frame::slices(Leg::Request(number, _)) => (5, number),
@@ -221,10 +221,12 @@ pub(crate) fn lie(
             Frame::recent(leg(reply, views.into(), random))
         }
         2 => {
-            let known =
-                |random: &mut Random| tman::News { id: id(me, random), age: edge(random) as u16 };
-            let known = list::<_, 20>(random, known);
-            Frame::ring(leg(reply, known, random))
+            let known = |random: &mut Random| {
+                let age = edge(random) as u16;
+                tman::News { id: id(me, random), age, profile: () }
+            };
+            let message = tman::Message { profile: (), news: list::<_, 20>(random, known) };
+            Frame::ring(tman::Talk::Exchange(leg(reply, message, random)))
         }
         3 => {
             let state = random.chance(0.9).then(|| finite(random));

@@ -11,7 +11,7 @@ use gossip_core::testkit::check_views;
 use gossip_core::{Blob, PeerId, Protocol, Wire, stack};
 use gossip_dissem::{RumorMongering, rumor};
 use gossip_entropy::Replica;
-use gossip_overlay::slicing::{Jk, Profile, jk};
+use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
 use gossip_overlay::{RingRank, TMan, tman};
 
 stack! {
@@ -74,7 +74,7 @@ pub(crate) fn node(at: u32) -> Node {
         TMan::new(ring).unwrap(),
         Average::new(mean).unwrap(),
         Count::new(count).unwrap(),
-        Jk::new(jk::Config { attribute: input(at), slices: 4 }).unwrap(),
+        Jk::new(jk::Config { attribute: input(at), slices: Slices::equal(4).unwrap() }).unwrap(),
         RumorMongering::new(news).unwrap(),
         Replica::new(data).unwrap(),
     )

@@ -1,12 +1,9 @@
 //! Demers et al. 1987, table 1: rumor mongering by push, with feedback and counters.
 
-use gossip_core::random::Random;
-use gossip_core::sampling::Complete;
-use gossip_core::sim::cycle::{Order, Simulation};
+use gossip_core::sim::cycle::Order;
 use gossip_core::sim::link::Perfect;
-use gossip_core::sim::{Activation, World};
-use gossip_core::{Peers, Protocol};
-use gossip_dissem::rumor::{Command, Config, Event, Interest, RumorMongering};
+use gossip_dissem::rumor::{Config, Interest};
+use xtask_repro::uniform::{Uniform, epidemic};
 use xtask_repro::{Experiment, Metric, Param, Params, Published, Sample};
 
 /// The experiment.
@@ -82,13 +79,18 @@ impl Experiment for Demers87Table1 {
             "cumulative" => Interest::Cumulative { k },
             _ => Interest::Consecutive { k },
         };
-        // The paper's rumors end by loss of interest alone.
-        let config = Config::push(k).interest(interest).age(u16::MAX).memory(64 * 65_537);
         let order = match params.choice("answers") {
             "live" => Order::Sequential,
             _ => Order::Synchronous,
         };
-        epidemic(config, params.count("n") as u32, order, seed)
+        let nodes = params.count("n") as u32;
+        let config = Config::push(k).interest(interest);
+        let out = epidemic(config, (nodes, order, seed), (Uniform::of(nodes), Perfect), false);
+        vec![
+            Sample::new("residue", out.residue),
+            Sample::new("traffic", out.copies),
+            Sample::new("t_last", out.t_last),
+        ]
     }
 
     fn published(&self, params: &Params, metric: &str, _: Option<u32>) -> Option<Published> {
@@ -101,62 +103,5 @@ impl Experiment for Demers87Table1 {
             _ => return None,
         };
         Some(Published { value, tolerance, source: "Demers et al. 1987, table 1" })
-    }
-}
-
-type News = RumorMongering<u32, u8>;
-
-/// One rumor from node 0, until nobody is interested any more.
-fn epidemic(config: Config, nodes: u32, order: Order, seed: u64) -> Vec<Sample> {
-    let all = (0..nodes).map(|_| News::new(config).expect("valid by the bounds of the parameters"));
-    let world = Everyone { me: 0, nodes };
-    let mut sim = match order {
-        Order::Synchronous => Simulation::synchronous(all, seed, world, Perfect),
-        order => Simulation::with(all, seed, order, world, Perfect),
-    };
-    sim.command(0, Command::Publish(1)).expect("an empty table has room");
-    let (mut heard, mut last) = (infections(sim.events().take()), 0);
-    while sim.nodes().any(|(_, node)| node.hot() > 0) {
-        sim.step();
-        let cycle = sim.cycle();
-        let new = infections(sim.events().take());
-        heard += new;
-        last = if new > 0 { cycle } else { last };
-    }
-    let per_node = |count: u64| count as f64 / f64::from(nodes);
-    let pushed = sim.nodes().map(|(_, node)| node.traffic().pushed).sum();
-    vec![
-        Sample::new("residue", 1.0 - per_node(heard)),
-        Sample::new("traffic", per_node(pushed)),
-        Sample::new("t_last", f64::from(last)),
-    ]
-}
-
-/// How many of these events tell of a node that has heard the rumor.
-fn infections(told: impl Iterator<Item = (u32, <News as Protocol>::Event)>) -> u64 {
-    told.filter(|(_, event)| matches!(event, Event::Delivered { .. })).count() as u64
-}
-
-/// Every node sees all others: the paper's uniform partner.
-struct Everyone {
-    me: u32,
-    nodes: u32,
-}
-
-impl<S> World<S> for Everyone {
-    fn enter(&mut self, node: u32, _: u32, _: Activation) {
-        self.me = node;
-    }
-}
-
-impl Peers for Everyone {
-    type Id = u32;
-
-    fn sample(&self, random: &mut Random) -> Option<u32> {
-        Complete::new(self.me, self.nodes).sample(random)
-    }
-
-    fn for_each(&self, visit: impl FnMut(u32, u64)) {
-        Complete::new(self.me, self.nodes).for_each(visit);
     }
 }

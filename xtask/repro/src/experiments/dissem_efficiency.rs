@@ -11,7 +11,8 @@ use gossip_core::sim::link::{Latency, Network};
 use gossip_core::{
     Blob, Context, Layer, PeerId, Peers, Protocol, Receipt, Refusal, message, stack,
 };
-use gossip_dissem::{MedianCounter, Plumtree, RumorMongering, median, plumtree, rumor};
+use gossip_dissem::plumtree::{self, Plumtree, Trees};
+use gossip_dissem::{MedianCounter, RumorMongering, median, rumor};
 
 use xtask_repro::experiment::{Experiment, Metric, Published, Sample};
 use xtask_repro::params::{Param, Params};
@@ -20,7 +21,7 @@ use xtask_repro::params::{Param, Params};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DissemEfficiency;
 
-static PARAMS: [Param; 8] = [
+static PARAMS: [Param; 12] = [
     Param::int("n", 1_000, 8..=100_000, "nodes", "network size"),
     Param::choice(
         "protocol",
@@ -28,11 +29,26 @@ static PARAMS: [Param; 8] = [
         &["plumtree", "paper", "flood", "push", "push-pull", "median"],
         "what spreads; `paper` is Plumtree for links that lose nothing, the control",
     ),
+    Param::choice(
+        "trees",
+        "default",
+        &["default", "shared", "own", "demand"],
+        "Plumtree's: one for all, or one for each origin, which floods or asks at first",
+    ),
+    Param::int("timeout1", 80, 1..=60_000, "ms", "Plumtree's patience with its tree"),
+    Param::int(
+        "publishers",
+        20,
+        0..=100_000,
+        "nodes",
+        "that publish, in turn; 0: any node, at random",
+    ),
     Param::int("messages", 1_000, 1..=100_000, "messages", "published and measured"),
     Param::float("rate", 10.0, 0.1..=1_000.0, "messages a second", "published in all"),
     Param::float("loss", 0.05, 0.0..=0.9, "probability", "of a datagram"),
     Param::float("churn", 0.01, 0.0..=0.5, "of the nodes a minute", "that crash, and as many join"),
     Param::int("size", 200, 4..=256, "bytes", "of a value"),
+    Param::int("settling", 300, 1..=100_000, "s", "in which the overlay settles"),
     Param::int("warm_up", 40, 0..=10_000, "messages", "published before those measured"),
 ];
 
@@ -233,7 +249,7 @@ stack! {
 
 /// What the measurement needs to know of a stack.
 trait Spreads: Layer<(), Id = u32> + Sized + Send + 'static {
-    fn make(protocol: &str) -> Self;
+    fn make(params: &Params) -> Self;
     fn publish(value: Value) -> Self::Command;
     fn heard(event: &Self::Event) -> Option<u32>;
     fn sent(&self) -> u64;
@@ -250,7 +266,7 @@ fn views() -> Cyclon<u32, 20> {
 type FloodTold = <Flooding<u32> as Protocol>::Event;
 
 impl Spreads for Flooding<u32> {
-    fn make(_: &str) -> Self {
+    fn make(_: &Params) -> Self {
         let id = core::marker::PhantomData;
         Self::new(links(), Flood { seen: BTreeSet::new(), sent: 0, id })
     }
@@ -274,11 +290,18 @@ impl Spreads for Flooding<u32> {
 type TreeTold = <Tree<u32> as Protocol>::Event;
 
 impl Spreads for Tree<u32> {
-    fn make(protocol: &str) -> Self {
-        let config = match protocol {
+    fn make(params: &Params) -> Self {
+        let mut config = match params.choice("protocol") {
             "paper" => plumtree::Config::paper(),
             _ => plumtree::Config::default(),
         };
+        config.timeout1 = Duration::from_millis(params.count("timeout1") as u64);
+        match params.choice("trees") {
+            "shared" => config.trees = Trees::Shared,
+            "own" => config.trees = Trees::PerOrigin,
+            "demand" => config.trees = Trees::OnDemand,
+            _ => {}
+        }
         Self::new(links(), Plumtree::new(config).expect("valid"))
     }
 
@@ -301,8 +324,8 @@ impl Spreads for Tree<u32> {
 type RumorsTold = <Rumors<u32> as Protocol>::Event;
 
 impl Spreads for Rumors<u32> {
-    fn make(protocol: &str) -> Self {
-        let config = match protocol {
+    fn make(params: &Params) -> Self {
+        let config = match params.choice("protocol") {
             "push" => rumor::Config::push(4),
             _ => rumor::Config::push_pull(2),
         };
@@ -329,7 +352,7 @@ impl Spreads for Rumors<u32> {
 type CountedTold = <Counted<u32> as Protocol>::Event;
 
 impl Spreads for Counted<u32> {
-    fn make(_: &str) -> Self {
+    fn make(_: &Params) -> Self {
         Self::new(views(), MedianCounter::new(median::Config::default()).expect("the default"))
     }
 
@@ -381,8 +404,6 @@ struct Open {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How exactly latencies are known.
 const STEP: Duration = Duration::from_millis(10);
-/// How long the overlay settles.
-const SETTLING: Duration = Duration::from_secs(60);
 /// Names the randomness of contacts and publishers.
 const CHOICES: u64 = gossip_core::id::hash(b"xtask::repro::dissem_efficiency");
 
@@ -398,17 +419,16 @@ struct Run<'a, S: Protocol> {
 }
 
 fn measure<S: Spreads>(params: &Params, seed: u64) -> Found {
-    let protocol = params.choice("protocol");
     let latency = Latency::Uniform(Duration::from_millis(20), Duration::from_millis(80));
     let network = Network::new(latency).loss(params.float("loss")).expect("a probability");
-    let n = params.int("n") as u32;
+    let (n, made) = (params.int("n") as u32, params.clone());
     let config = event::Config { detection: None, ..event::Config::seeded(seed) };
-    let mut sim = Simulation::new(n, move |_| S::make(protocol), network, config).expect("it fits");
+    let mut sim = Simulation::new(n, move |_| S::make(&made), network, config).expect("it fits");
     let mut random = Key::new(seed).with(CHOICES).random(0);
     for node in 1..n {
         sim.contact(node, random.below(node as usize) as u32);
     }
-    sim.run_for(SETTLING);
+    sim.run_for(Duration::from_secs(params.count("settling") as u64));
     let (sent, open, found) = (Vec::new(), BTreeMap::new(), Found::default());
     let mut run = Run { sim, params, random, sent, open, found };
     for warm_up in 0..params.int("warm_up") as u32 {
@@ -422,10 +442,15 @@ fn measure<S: Spreads>(params: &Params, seed: u64) -> Found {
 }
 
 impl<S: Spreads> Run<'_, S> {
-    /// Publishes a value at a random node.
+    /// Publishes a value at a random node, or at the next of the few publishers that lives.
     fn publish(&mut self, number: u32) {
         let living: Vec<u32> = self.sim.nodes().map(|(at, _)| at).collect();
-        let Some(&node) = self.random.pick(&living) else { return };
+        let publishers = self.params.count("publishers").min(living.len());
+        let node = match publishers {
+            0 => self.random.pick(&living).copied(),
+            _ => living.get(number as usize % publishers).copied(),
+        };
+        let Some(node) = node else { return };
         let command = S::publish(value(number, self.params.count("size")));
         let published = self.sim.now().since(gossip_core::Time::ZERO);
         self.sim.command(node, command).expect("few publish at a node");

@@ -13,7 +13,7 @@ use gossip_core::{Layer, PeerId, Peers, Protocol, stack};
 
 use xtask_repro::experiment::{Experiment, Metric, Published, Sample};
 use xtask_repro::params::{Param, Params};
-use xtask_repro::wiring::{CAPACITY, random_peers};
+use xtask_repro::wiring::{CAPACITY, Everybody, random_peers};
 
 /// `jelasity05-factor`.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,7 @@ impl Experiment for Jelasity05Factor {
                 let neighbours = (0..nodes(params)).map(|node| known(params, node, seed)).collect();
                 over(params, Wired { neighbours, me: 0 }, seed)
             }
-            _ => over(params, Everybody { nodes: nodes(params), me: 0 }, seed),
+            _ => over(params, Everybody::of(nodes(params)), seed),
         };
         vec![Sample::new("factor", factor)]
     }
@@ -165,40 +165,15 @@ stack! {
     }
 }
 
-/// All other nodes.
-struct Everybody {
-    nodes: u32,
-    me: u32,
-}
-
 /// Fixed neighbours.
 struct Wired {
     neighbours: Vec<Vec<u32>>,
     me: u32,
 }
 
-impl<S> World<S> for Everybody {
-    fn enter(&mut self, node: u32, _: u32, _: Activation) {
-        self.me = node;
-    }
-}
-
 impl<S> World<S> for Wired {
     fn enter(&mut self, node: u32, _: u32, _: Activation) {
         self.me = node;
-    }
-}
-
-impl Peers for Everybody {
-    type Id = u32;
-
-    fn sample(&self, random: &mut Random) -> Option<u32> {
-        let drawn = random.below(self.nodes as usize - 1) as u32;
-        Some(drawn + u32::from(drawn >= self.me))
-    }
-
-    fn for_each(&self, mut visit: impl FnMut(u32, u64)) {
-        (0..self.nodes).filter(|&peer| peer != self.me).for_each(|peer| visit(peer, 0));
     }
 }
 

@@ -6,7 +6,7 @@ use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::Perfect;
 use gossip_core::sim::{Oracle, World};
 use gossip_core::{Describe, Finite, Layer, ParameterError, PeerId, stack};
-use gossip_overlay::slicing::{Jk, Profile, jk, metrics};
+use gossip_overlay::slicing::{Jk, Profile, Slices, jk, metrics};
 use xtask_repro::{Experiment, Metric, Param, Params, Published, Sample};
 
 /// Pareto(1.5) attributes, all values drawn before the first cycle.
@@ -90,7 +90,7 @@ impl Trial<'_> {
     }
 
     fn slices(&self, node: u32) -> Result<Jk<u32>, ParameterError> {
-        let slices = self.params.count("k") as u32;
+        let slices = Slices::equal(self.params.count("k") as u32)?;
         Jk::new(jk::Config { attribute: self.attribute(node), slices })
     }
 
@@ -144,7 +144,7 @@ impl Trial<'_> {
             let peer = Key::new(self.seed).with(CONTACTS).random(node.into()).below(n as usize - 1);
             sim.contact(node, (node + 1 + peer as u32) % n);
         }
-        let k = self.params.count("k") as u32;
+        let k = Slices::equal(self.params.count("k") as u32)?;
         let mut samples = Vec::new();
         for cycle in 0..=self.params.count("cycles") as u32 {
             if cycle > 0 {
@@ -158,7 +158,7 @@ impl Trial<'_> {
                 believed.extend(node.slice().map(|slice| (attribute, slice)));
             }
             samples.push(Sample::at("gdm", cycle, metrics::gdm(&values)));
-            samples.push(Sample::at("sdm", cycle, metrics::sdm(&believed, k) as f64));
+            samples.push(Sample::at("sdm", cycle, metrics::sdm(&believed, &k) as f64));
         }
         Ok(samples)
     }

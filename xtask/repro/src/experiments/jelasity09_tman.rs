@@ -100,6 +100,7 @@ impl Trial<'_> {
             .psi(params.count("psi"))
             .limit(params.count("limit"))
             .lifetime(65_535)
+            .probes(0)
             .fresh(fresh);
         let mut ring = Ring::new(config)?;
         for peer in self.random(me, START, 0) {

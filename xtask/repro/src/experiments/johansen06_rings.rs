@@ -89,7 +89,7 @@ impl Experiment for Johansen06Rings {
         let before = sim.traffic().bytes;
         sim.run_for(Duration::from_secs_f64(params.float("attack")));
         let bytes = (sim.traffic().bytes - before) as f64;
-        let per = params.float("attack") * params.float("n");
+        let per = params.float("attack") * params.int("n") as f64;
         samples.push(Sample::new("bytes", bytes / per));
         let correct = (params.int("n") - liars(params)) as f64;
         let all = sim.nodes().filter(|(_, node)| !node.is_cheat());
@@ -121,7 +121,7 @@ impl Experiment for Johansen06Rings {
             "removed" if enough && quiet => published(0.0, 0.0, "no correct member is removed"),
             // Between the misses and the gossip, of up to Delta.
             "detection" if enough && quiet => {
-                let fewest = params.float("misses") - 1.0 + 2.0 * params.float("delta");
+                let fewest = params.int("misses") as f64 - 1.0 + 2.0 * params.float("delta");
                 let slack = params.float("delta") / 2.0 + 2.0;
                 published(fewest + slack, slack, "pings, 2 Delta and gossip")
             }
@@ -145,7 +145,7 @@ fn table(params: &Params) -> Option<f64> {
 }
 
 fn liars(params: &Params) -> i64 {
-    (params.float("n") * params.float("p")).round() as i64
+    (params.int("n") as f64 * params.float("p")).round() as i64
 }
 
 /// t, if there is one.

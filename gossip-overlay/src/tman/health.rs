@@ -1,0 +1,63 @@
+//! Not a protocol: what a node can tell of its own part in the structure.
+
+use gossip_core::Round;
+
+/// How well this node's links stand, by its own knowledge.
+///
+/// ```
+/// use gossip_overlay::{RingRank, TMan, tman};
+///
+/// let ring = TMan::<u32, RingRank, 20>::new(tman::Config::new(RingRank::hashed()))?;
+/// assert_eq!(ring.health().links, 0);
+/// assert!(!ring.health().converged);
+/// # Ok::<(), gossip_core::ParameterError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Health {
+    /// Links there are.
+    pub links: usize,
+    /// Of these, links believed right: news of the peer is at most two rounds old.
+    pub right: usize,
+    /// Rounds since the peer of the link least heard of was last known to speak.
+    pub oldest: Round,
+    /// Rounds since a link last changed.
+    pub unchanged: Round,
+    /// Links that changed in a round: a moving average over some 16 rounds.
+    pub churn: f64,
+    /// Peers taken for dead since the start.
+    pub buried: u64,
+    /// Whether the links have stood long enough to say so.
+    pub converged: bool,
+}
+
+/// What a node notes for its [`Health`], and for saying when it has converged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notes {
+    /// Rounds without change.
+    pub(super) unchanged: Round,
+    /// Links that changed in this round.
+    changes: u32,
+    churn: f64,
+    pub(super) buried: u64,
+    /// What the owner has heard.
+    pub(super) converged: bool,
+}
+
+impl Notes {
+    /// So many links are others than before.
+    pub(super) const fn changed(&mut self, links: usize) {
+        self.unchanged = 0;
+        self.changes = self.changes.saturating_add(links as u32);
+    }
+
+    /// A round begins.
+    pub(super) fn tick(&mut self) {
+        self.unchanged = self.unchanged.saturating_add(1);
+        self.churn += (f64::from(self.changes) - self.churn) / 16.0;
+        self.changes = 0;
+    }
+
+    pub(super) const fn churn(&self) -> f64 {
+        self.churn
+    }
+}
