@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use gossip_core::ParameterError;
 
+use crate::budget::PEERS;
 use crate::message::SITES;
 use crate::tree::MOST;
 
@@ -42,6 +43,12 @@ pub struct Config {
     /// The most messages that are sent in one exchange for each level of the digest tree, for lists
     /// at each level, and for requests.
     pub probe: u16,
+    /// Exchanges that peers may open with this node in a round (the paper's connection limit): 1 to
+    /// 8. Who comes when they are spent is told so.
+    pub limit: u8,
+    /// How many other partners a node tries in a round after one that refuses it (the paper's hunt
+    /// limit).
+    pub hunt: u8,
     /// How often an update rides ahead of the comparison; 0: never, and only the comparison spreads
     /// it.
     pub copies: u8,
@@ -62,7 +69,8 @@ pub struct Config {
 
 impl Default for Config {
     /// All our choice: 2^20 keys; stamps up to 10 minutes ahead; 32 messages of entries each way,
-    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange;
+    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange; 8
+    /// exchanges opened by peers, and one more partner after a refusal;
     /// updates ride 4 times (a blind push with that counter leaves 2 % without them, paper section
     /// 1.4, and the comparison does the rest) for a minute; deletions for 15 days everywhere, and
     /// for 1,125 more at 4 sites, which with 300 nodes takes the room of 30 days everywhere (paper,
@@ -73,6 +81,8 @@ impl Default for Config {
             ahead: Duration::from_secs(600),
             page: 32,
             probe: 16,
+            limit: PEERS as u8,
+            hunt: 1,
             copies: 4,
             tau: Duration::from_secs(60),
             tau1: Duration::from_secs(15 * DAY),
@@ -86,12 +96,14 @@ impl Default for Config {
 impl Config {
     /// Checks all that has bounds.
     pub(crate) fn check(&self) -> Result<(), ParameterError> {
-        let Self { capacity, page, probe, sites, .. } = *self;
+        let Self { capacity, page, probe, limit, sites, .. } = *self;
         ParameterError::new("capacity", capacity as f64, "keys", "1 to 2^30")
             .unless((1..=MOST).contains(&capacity))?;
         ParameterError::new("page", f64::from(page), "messages", "at least 1").unless(page >= 1)?;
         ParameterError::new("probe", f64::from(probe), "messages", "at least 1")
             .unless(probe >= 1)?;
+        ParameterError::new("limit", f64::from(limit), "exchanges", "1 to 8")
+            .unless((1..=PEERS).contains(&usize::from(limit)))?;
         ParameterError::new("sites", f64::from(sites), "nodes", "0 to 4")
             .unless(usize::from(sites) <= SITES)
     }

@@ -35,6 +35,8 @@ message! {
         Wants(Page<[u8; 8], PAGE>),
         /// Entries: take what is newer.
         Updates(Page<Update<I, KEY, VALUE>, PAGE>),
+        /// Answers [`Root`](Self::Root): we differ, and no more exchanges are served in this round.
+        Busy,
     }
 }
 

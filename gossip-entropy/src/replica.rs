@@ -7,6 +7,7 @@
 //! ```text
 //! to write:         stamp it; it is news
 //! once a round:     q = a random peer; send q the news that fits beside it, and the root digest
+//!                   q refuses, since as many others came in this round as may: try another peer
 //! on news:          take what is newer; it is news here too, while young
 //! on a root digest: the same as ours: nothing. Else send our news, and the digests of the root's
 //!                   children; the two go down the tree in turns, and send what is newer each way
@@ -94,6 +95,9 @@ pub struct Replica<I: PeerId, const KEY: usize, const VALUE: usize> {
     clock: Clock,
     pub(crate) recent: Recent<I>,
     budget: Budget<I>,
+    /// Partners that may still be tried in this round, and in any.
+    hunts: u8,
+    hunt: u8,
     ahead: Duration,
     /// How long all keep a certificate, and how long anybody does.
     pub(crate) retention: [u64; 2],
@@ -134,7 +138,9 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             store: Store::new(config.capacity, config.secret.0, join, VALUE),
             clock: Clock::default(),
             recent: Recent::new(config.copies, config.tau),
-            budget: Budget::new(config.page, config.probe),
+            budget: Budget::new(config.page, config.probe, usize::from(config.limit)),
+            hunts: 0,
+            hunt: config.hunt,
             ahead: config.ahead,
             retention: config.retention(),
             sites: config.sites,
@@ -285,6 +291,19 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         }
     }
 
+    /// A partner refuses: asks another, while hunts are left in this round.
+    fn try_another<D>(&mut self, below: &D, refused: I, cx: &mut impl Context<Self>)
+    where
+        D: Peers<Id = I>,
+    {
+        let Some(left) = self.hunts.checked_sub(1) else { return cx.count("no partner found") };
+        self.hunts = left;
+        let (me, drawn) = (cx.me(), below.sample(cx.rng()));
+        if let Some(to) = drawn.filter(|&peer| peer != me && peer != refused) {
+            cx.send(to, Message::Root(self.digest().to_le_bytes()));
+        }
+    }
+
     /// Writes messages to `to` and sends them.
     fn answer(
         &mut self,
@@ -379,18 +398,28 @@ where
 {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.budget.renew();
+        self.hunts = self.hunt;
         self.discard(cx);
         let Some(to) = below.sample(cx.rng()).filter(|&peer| peer != cx.me()) else { return };
         self.tell_news(to, cx);
         cx.send(to, Message::Root(self.digest().to_le_bytes()));
     }
 
-    fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
+    fn on_message(
+        &mut self,
+        below: &D,
+        from: I,
+        message: Self::Message,
+        cx: &mut impl Context<Self>,
+    ) {
         self.end_silence(cx);
         match message {
             Message::Root(digest) if u64::from_le_bytes(digest) == self.digest() => {}
+            Message::Root(_) if !self.budget.open(from) => {
+                cx.count("exchange refused");
+                cx.send(from, Message::Busy);
+            }
             Message::Root(_) => {
-                self.budget.open(from);
                 self.tell_news(from, cx);
                 self.answer(from, cx, |draft| draft.describe(Path::ROOT));
             }
@@ -400,6 +429,7 @@ where
             Message::Lists { salt, lists } => {
                 self.answer(from, cx, |draft| draft.settle(salt, &lists));
             }
+            Message::Busy => self.try_another(below, from, cx),
             Message::Wants(wants) => self.answer(from, cx, |draft| draft.supply(&wants)),
             Message::Updates(page) => {
                 page.iter().for_each(|entry| self.take_from(from, entry, cx));

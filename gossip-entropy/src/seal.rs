@@ -2,9 +2,9 @@
 //!
 //! A datagram's own checksum covers one hop. A replica that keeps an entry in failing memory would
 //! send what it has become with a good datagram, and everybody would take it: it is newer than what
-//! is lost. So the origin seals an entry, every replica keeps the seal as it came and sends it along,
-//! and who takes an entry off the wire computes it anew. What does not fit is not taken, so not sent
-//! on.
+//! is lost. So the origin seals an entry, every replica keeps the seal as it came and sends it
+//! along, and who takes an entry off the wire computes it anew. What does not fit is not taken, so
+//! not sent on.
 //!
 //! The seal covers key, stamp, value or deletion, and a deletion's sites; not the activation
 //! timestamp, which changes on the way. It is keyed by [`Secret`]: chance damage passes with

@@ -1,4 +1,4 @@
-//! Entries carry a seal from their origin: what was damaged on the way is not taken, so not sent on.
+//! Entries carry a seal from their origin: what was damaged on the way is not taken or sent on.
 
 use gossip_core::{Blob, Wire};
 use gossip_entropy::message::{State, Update};
