@@ -3,7 +3,7 @@
 use gossip_core::flight::{Input, Recorder, Recording, Replay, ReplayError};
 use gossip_core::node::{Clock, Config, Effects, Node};
 use gossip_core::random::Key;
-use gossip_core::sampling::{Cyclon, Newscast, cyclon};
+use gossip_core::sampling::{Cyclon, Newscast, cyclon, newscast};
 use gossip_core::{PeerId, Time, stack};
 use proptest::prelude::*;
 
@@ -17,7 +17,8 @@ stack! {
 }
 
 fn both() -> Both<u32> {
-    Both::new(Cyclon::new(Default::default()).unwrap(), Newscast::new(Default::default()).unwrap())
+    let one = Cyclon::new(cyclon::Config::default()).unwrap();
+    Both::new(one, Newscast::new(newscast::Config::default()).unwrap())
 }
 
 fn config(seed: u64) -> Config {
@@ -55,8 +56,8 @@ impl Recorded {
 fn recorded() -> Vec<Recorded> {
     let mut nodes: Vec<Recorded> = (0..4).map(Recorded::new).collect();
     let mut random = Key::new(1).random(0);
-    for me in 1..4 {
-        nodes[me].give(Input::Contact(0), clock(me as u64));
+    for (node, at) in nodes[1..].iter_mut().zip(1..) {
+        node.give(Input::Contact(0), clock(at));
     }
     for round in 0..50_u64 {
         for me in 0..4_usize {
@@ -105,12 +106,12 @@ fn a_replay_ends_in_the_same_state() {
 fn what_is_not_the_same_diverges() {
     let one = &recorded()[1];
     let small = cyclon::Config { size: Some(2), shuffle: 2, ..Default::default() };
-    let newscast = Newscast::new(Default::default()).unwrap();
-    let other = Both::new(Cyclon::new(small).unwrap(), newscast);
+    let two = Newscast::new(newscast::Config::default()).unwrap();
+    let other = Both::new(Cyclon::new(small).unwrap(), two);
     let told = replayed(one.recorder.bytes(), other);
     assert!(matches!(told, Err(ReplayError::Diverged { .. })), "{told:?}");
     let recording = Recording::read(one.recorder.bytes()).unwrap();
-    let alone: Cyclon<u32, 8> = Cyclon::new(Default::default()).unwrap();
+    let alone: Cyclon<u32, 8> = Cyclon::new(cyclon::Config::default()).unwrap();
     let told = Replay::new(recording.clone(), alone).map(|_| ());
     assert!(matches!(told, Err(ReplayError::Shape { .. })), "{told:?}");
     let mut seeded = recording;
