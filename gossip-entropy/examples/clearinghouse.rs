@@ -1,6 +1,6 @@
 //! The Clearinghouse's stack: partners by distance, news that rides ahead, comparison behind it,
-//! one exchange a round opened by others, and hunting. Two sites of 50 replicas and a dear line between
-//! them: `cargo run -p gossip-entropy --example clearinghouse`.
+//! one exchange a round opened by others, and hunting. Two sites of 50 replicas and a dear line
+//! between them: `cargo run -p gossip-entropy --example clearinghouse`.
 //!
 //! Demers et al., *Epidemic algorithms for replicated database maintenance*, PODC 1987, section 3.
 
