@@ -1,12 +1,13 @@
 //! Rivals: other people's software and ours, measured side by side in the same simulated network.
-//! `cargo xtask bench membership` starts this.
+//! `cargo xtask bench membership` and `cargo xtask bench recon` start this.
 //!
-//! A comparison is a list of [`table::Row`]s, each measured for every contender by one function
-//! that knows them only by a trait; a rival is a feature of this package and a file that implements
-//! the trait. The table is printed, or written as JSON, and checks itself.
+//! A comparison is a list of rows, each measured for every contender by one function that knows
+//! them only by a trait; a rival is a feature of this package and a file that implements the trait.
+//! The table is printed, or written as JSON, and checks itself.
 
 mod heap;
 mod membership;
+mod recon;
 mod table;
 
 use std::process::ExitCode;
@@ -24,9 +25,9 @@ struct Line {
     /// Seed of the first run of each measurement; the further ones have the next numbers
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
-    /// Runs of each measurement
-    #[arg(long, global = true, default_value_t = 3)]
-    runs: u8,
+    /// Runs of each measurement; 3 of `membership`, 100 of `recon`, unless given
+    #[arg(long, global = true)]
+    runs: Option<u8>,
     /// A rival that did not build, and what the compiler said
     #[arg(long, global = true, value_name = "NAME=MESSAGE")]
     unbuilt: Vec<String>,
@@ -36,17 +37,30 @@ struct Line {
 enum Comparison {
     /// Full membership with failure detection
     Membership,
+    /// How two sets differ
+    Recon {
+        /// Elements that both sets have
+        #[arg(long, default_value_t = 100_000)]
+        items: u32,
+    },
 }
 
 fn main() -> ExitCode {
     let line = Line::parse();
-    let seeds = line.seed..line.seed + u64::from(line.runs.max(1));
-    let mut table = match line.comparison {
-        Comparison::Membership => membership::compare(seeds),
+    let seeds = |runs: u8| line.seed..line.seed + u64::from(line.runs.unwrap_or(runs).max(1));
+    let unbuilt = line.unbuilt.iter().map(|one| unbuilt(one)).collect();
+    let (text, checked) = match line.comparison {
+        Comparison::Membership => {
+            let table = table::Table { unbuilt, ..membership::compare(seeds(3)) };
+            (if line.json { table.json() } else { table.text() }, table.check())
+        }
+        Comparison::Recon { items } => {
+            let report = recon::Report { unbuilt, ..recon::compare(items, seeds(100)) };
+            (if line.json { report.json() } else { report.text() }, report.check())
+        }
     };
-    table.unbuilt = line.unbuilt.iter().map(|one| unbuilt(one)).collect();
-    println!("{}", if line.json { table.json() } else { table.text() });
-    match table.check() {
+    println!("{text}");
+    match checked {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("error: {why}");
