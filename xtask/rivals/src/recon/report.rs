@@ -34,9 +34,9 @@ pub(crate) struct Row {
     pub(super) faults: Vec<String>,
 }
 
-/// Which of the subsets of size `k` of `2^bits` things.
+/// Bits that tell which of the subsets of size `k` of `2^bits` things.
 fn choice(bits: f64, k: usize) -> f64 {
-    (1..=k).map(|at| bits - libm::log2(at as f64)).sum()
+    (1..=k).fold(0.0, |sum, at| sum + bits - libm::log2(at as f64))
 }
 
 impl Row {
