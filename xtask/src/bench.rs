@@ -9,8 +9,8 @@ use xtask_base::{Failure, Stopwatch};
 /// What `bench` was asked.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Request {
-    /// Ours beside others in the same simulated network: `membership`. Without it, every benchmark
-    /// of the workspace
+    /// Ours beside others: `membership` in the same simulated network, `recon` of the same sets.
+    /// Without it, every benchmark of the workspace
     #[arg(value_name = "COMPARISON")]
     comparison: Option<String>,
     /// Prints the comparison as JSON
@@ -19,6 +19,9 @@ pub(crate) struct Request {
     /// Runs of each measurement of the comparison
     #[arg(long, value_name = "N", requires = "comparison")]
     runs: Option<u8>,
+    /// Elements of the sets of `recon`
+    #[arg(long, value_name = "N", requires = "comparison")]
+    items: Option<u32>,
     /// Arguments for cargo, as in `-- --bench averaging`
     #[arg(last = true, value_name = "CARGO ARGUMENTS", conflicts_with = "comparison")]
     args: Vec<String>,

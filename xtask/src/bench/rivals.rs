@@ -1,4 +1,4 @@
-//! `cargo xtask bench membership`: others' software beside ours.
+//! `cargo xtask bench membership` and `recon`: others' software beside ours.
 //!
 //! `xtask/rivals` is a package of its own with a lock file of its own. Each rival is a feature of
 //! it, tried alone first: one that does not build is left out, and is in the table with what the
@@ -11,7 +11,8 @@ use xtask_base::{Failure, Stopwatch, suggest};
 const MANIFEST: &str = "xtask/rivals/Cargo.toml";
 
 /// Comparisons, and who takes part besides us.
-const COMPARISONS: [(&str, &[&str]); 1] = [("membership", &["foca"])];
+const COMPARISONS: [(&str, &[&str]); 2] =
+    [("membership", &["foca"]), ("recon", &["riblt", "negentropy", "merkle-search-tree"])];
 
 /// Builds the rivals of `comparison` and runs it.
 pub(super) fn run(comparison: &str, request: &Request, clock: &Stopwatch) -> Result<(), Failure> {
@@ -43,10 +44,9 @@ fn measure(comparison: &str, request: &Request, built: &[&str], unbuilt: &[Strin
     if request.json {
         cargo = cargo.arg("--json");
     }
-    match request.runs {
-        Some(runs) => cargo.arg("--runs").arg(runs.to_string()),
-        None => cargo,
-    }
+    let numbers = [("--runs", request.runs.map(u32::from)), ("--items", request.items)];
+    let given = numbers.into_iter().filter_map(|(flag, number)| Some((flag, number?)));
+    given.fold(cargo, |cargo, (flag, number)| cargo.arg(flag).arg(number.to_string()))
 }
 
 fn unknown(comparison: &str) -> Failure {
@@ -67,6 +67,14 @@ mod tests {
         let package = "--manifest-path xtask/rivals/Cargo.toml --target-dir target/rivals";
         let asked = "membership --unbuilt foca=error --json";
         assert_eq!(line, format!("cargo run --release --locked {package} --quiet -- {asked}"));
+    }
+
+    #[test]
+    fn numbers_are_handed_over() {
+        let request = Request { runs: Some(5), items: Some(1_000_000), ..Request::default() };
+        let line = measure("recon", &request, &["riblt"], &[]).to_string();
+        let asked = "--features riblt -- recon --runs 5 --items 1000000";
+        assert!(line.ends_with(asked), "{line}");
     }
 
     #[test]
