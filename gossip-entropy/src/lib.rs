@@ -11,6 +11,7 @@
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
 //! | [`sketch`] | sketches of sets, from which their difference follows |
+//! | [`reconcile`] | how sets differ, by sums of ranges of their order |
 //! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
@@ -26,6 +27,7 @@ pub mod message;
 pub mod page;
 mod path;
 mod recent;
+pub mod reconcile;
 pub mod replica;
 pub mod sketch;
 pub mod stamp;

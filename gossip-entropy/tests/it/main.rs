@@ -5,6 +5,7 @@ mod exchange;
 mod hostile;
 mod laws;
 mod pair;
+mod range;
 mod sketch;
 mod spread;
 mod trials;
