@@ -1,6 +1,6 @@
 //! Finding out how two sets differ by sums over ranges of their order.
 //!
-//! After A. Meyer, *Range-based set reconciliation*, SRDS 2023, sections 3 and 4.
+//! After Meyer, *Range-based set reconciliation*, SRDS 2023 (arXiv 2212.13567).
 //!
 //! For sets with an order in which differences are neighbours, as those of the newest are in order
 //! of time: they then cost little more than one. Differences at random places cost a path each, and

@@ -93,7 +93,7 @@ fn any_two_sets_are_told_apart() {
     }
 }
 
-/// Meyer, section 4: O(d log n). A path has log n to the base of 16 questions, and its answers are
+/// Meyer: O(d log n). A path has log n to the base of 16 questions, and its answers are
 /// of 16 parts of 34 bytes or 32 items of 26 at most, with 90 bytes about them: below 1,000.
 #[test]
 fn each_difference_costs_a_path_at_most() {
