@@ -12,6 +12,7 @@ pub mod context;
 mod counts;
 mod error;
 pub mod exchange;
+pub mod flight;
 pub mod id;
 pub mod membership;
 pub mod node;

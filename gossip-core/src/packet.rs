@@ -36,7 +36,7 @@ const VERSION: u8 = 1;
 /// assert_ne!(ClusterId::named("red"), ClusterId::named("blue"));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterId(u32);
+pub struct ClusterId(pub(crate) u32);
 
 impl ClusterId {
     /// The id of the cluster called `name`: a hash, which keeps systems apart by mistake, not by

@@ -64,15 +64,18 @@ pub(crate) struct Budget<I> {
     served: Vec<Served<I>>,
     /// The allowance of an exchange.
     whole: [u16; KINDS],
+    /// Exchanges that peers may open in a round.
+    limit: usize,
 }
 
 impl<I: PeerId> Budget<I> {
-    /// `page` messages of entries, `probe` of any other kind.
-    pub(crate) const fn new(page: u16, probe: u16) -> Self {
+    /// `page` messages of entries, `probe` of any other kind; `limit` exchanges a round are opened
+    /// by peers.
+    pub(crate) const fn new(page: u16, probe: u16, limit: usize) -> Self {
         let mut whole = [probe; KINDS];
         whole[Kind::Pushed.index()] = page;
         whole[Kind::Supplied.index()] = page;
-        Self { served: Vec::new(), whole }
+        Self { served: Vec::new(), whole, limit }
     }
 
     /// A new round.
@@ -81,11 +84,18 @@ impl<I: PeerId> Budget<I> {
     }
 
     /// `peer` opens an exchange: the first time in a round, it gets a whole allowance for it.
-    pub(crate) fn open(&mut self, peer: I) {
+    /// Returns false, and nothing has changed, if as many others have as may.
+    pub(crate) fn open(&mut self, peer: I) -> bool {
         let whole = self.whole;
-        if let Some(served) = self.served(peer).filter(|served| !served.opened) {
+        let others = |served: &&Served<I>| served.opened && served.peer != peer;
+        if self.served.iter().filter(others).count() >= self.limit {
+            return false;
+        }
+        let Some(served) = self.served(peer) else { return false };
+        if !served.opened {
             (served.opened, served.left) = (true, whole);
         }
+        true
     }
 
     /// Takes one message for `peer`; false if its allowance is spent.
@@ -112,8 +122,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn so_many_peers_open_an_exchange_in_a_round() {
+        let mut budget = Budget::new(5, 2, 3);
+        let opened = |budget: &mut Budget<u32>| (0..20).filter(|at| budget.open(at % 10)).count();
+        assert_eq!(opened(&mut budget), 6, "three, and these again");
+        assert!(budget.take(9, Kind::News), "who opened none can be served");
+        budget.renew();
+        assert_eq!(opened(&mut budget), 6);
+    }
+
+    #[test]
     fn each_cap_is_reached_and_held() {
-        let mut budget = Budget::new(5, 2);
+        let mut budget = Budget::new(5, 2, PEERS);
         let taken = |budget: &mut Budget<u32>, peer, kind| {
             (0..100).filter(|_| budget.take(peer, kind)).count()
         };

@@ -39,10 +39,10 @@ use gossip_core::{PeerId, Wire};
 use siphasher::sip::SipHasher13;
 
 use crate::budget::{Budget, Kind};
-use crate::message::{Line, List, Message, Node, Update};
+use crate::message::{Line, List, Message, Node, State, Update};
 use crate::page::{PAGE, Page};
 use crate::path::Path;
-use crate::store::{Slot, Store};
+use crate::store::{Held, Slot, Store};
 
 /// Entries up to which a subtree is listed: four lines cost as much as two sets of digests. Our
 /// choice.
@@ -60,11 +60,12 @@ fn short(salt: [u8; 4], digest: u64) -> [u8; 2] {
 pub(crate) fn update<I: PeerId, const KEY: usize, const VALUE: usize>(
     slot: &Slot<I>,
 ) -> Option<Update<I, KEY, VALUE>> {
-    let value = match slot.value.as_deref() {
-        Some(value) => Some(Blob::new(value).ok()?),
-        None => None,
+    let state = match &slot.state {
+        Held::Value(value) => State::Value(Blob::new(value).ok()?),
+        Held::Deleted(grave) => State::Deleted((**grave).clone()),
     };
-    Some(Update { key: Blob::new(&slot.key).ok()?, stamp: slot.stamp, value })
+    let (key, stamp, check) = (Blob::new(&slot.key).ok()?, slot.stamp, slot.check);
+    Some(Update { key, stamp, state, check })
 }
 
 /// Messages being written for one peer, within the budget.
@@ -243,13 +244,13 @@ impl<'a, I: PeerId, const KEY: usize, const VALUE: usize> Draft<'a, I, KEY, VALU
         let oldest = theirs.iter().map(|line| line.micros).min();
         let newest = theirs.iter().map(|line| line.micros).filter(|&at| at <= self.horizon).max();
         for (slot, line) in &mine {
-            if oldest.is_none_or(|oldest| line.micros >= oldest) {
+            if store.merges() || oldest.is_none_or(|oldest| line.micros >= oldest) {
                 self.send(*slot, Kind::Pushed);
             }
         }
         let lacks = |newest| match &mine[..] {
             [] => !store.is_full(),
-            mine => mine.iter().any(|mine| mine.1.micros <= newest),
+            mine => store.merges() || mine.iter().any(|mine| mine.1.micros <= newest),
         };
         if newest.is_some_and(lacks) {
             self.want(position);

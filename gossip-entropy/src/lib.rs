@@ -21,20 +21,28 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod absence;
 mod budget;
+mod command;
+mod config;
 mod descent;
+mod graves;
+mod merge;
 pub mod message;
 pub mod page;
 mod path;
+mod read;
 mod recent;
 pub mod reconcile;
 pub mod replica;
+mod seal;
 pub mod sketch;
 pub mod stamp;
 mod store;
 mod tree;
 pub mod union;
 
+pub use merge::Merge;
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};
 pub use stamp::Stamp;

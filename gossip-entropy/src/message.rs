@@ -1,6 +1,6 @@
 //! Not a protocol: what travels between replicas.
 
-use gossip_core::wire::Blob;
+use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{PeerId, message};
 
 use crate::page::{PAGE, Page};
@@ -35,6 +35,8 @@ message! {
         Wants(Page<[u8; 8], PAGE>),
         /// Entries: take what is newer.
         Updates(Page<Update<I, KEY, VALUE>, PAGE>),
+        /// Answers [`Root`](Self::Root): we differ, and no more exchanges are served in this round.
+        Busy,
     }
 }
 
@@ -84,7 +86,46 @@ message! {
         pub key: Blob<KEY>,
         /// Who wrote it, and when.
         pub stamp: Stamp<I>,
-        /// The value; none if it was deleted.
-        pub value: Option<Blob<VALUE>>,
+        /// What was written.
+        pub state: State<I, VALUE>,
+        /// Its seal, by which every replica that it comes to tells whether it is whole.
+        pub check: [u8; 8],
+    }
+}
+
+message! {
+    /// What a key has.
+    #[derive(PartialEq)]
+    pub enum State<I: PeerId, const VALUE: usize> {
+        /// Nothing any more.
+        Deleted(Grave<I>),
+        /// A value.
+        Value(Blob<VALUE>),
+    }
+}
+
+message! {
+    /// What a death certificate says beside the key and its stamp (Demers et al. 1987, section 2).
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Grave<I: PeerId> {
+        /// When it was last made to spread, in microseconds since the Unix epoch: decides when it
+        /// is discarded, and never which write wins.
+        pub activated: u64,
+        /// The sites that keep it when all others have discarded it.
+        pub sites: Bounded<I, SITES>,
+    }
+}
+
+/// The most sites that keep a certificate. The paper's figure: all four are lost after a server's
+/// half-life with probability 1/16.
+pub const SITES: usize = 4;
+
+impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
+    /// The value; none if it was deleted.
+    pub fn value(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Value(value) => Some(value),
+            State::Deleted(_) => None,
+        }
     }
 }

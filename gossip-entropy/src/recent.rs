@@ -62,6 +62,11 @@ impl<I: PeerId> Recent<I> {
         !sheds
     }
 
+    /// The entry in `slot` is no more.
+    pub(crate) fn forget(&mut self, slot: u32) {
+        self.hot.retain(|hot| hot.slot != slot);
+    }
+
     /// Offers each update to `send`, youngest first, but for those that `to` told us; `send`
     /// returns whether it took it. `micros` tells when a slot was written.
     pub(crate) fn ride(

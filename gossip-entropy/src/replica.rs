@@ -1,14 +1,19 @@
 //! A replicated key-value store: every node writes alone, and all end with the last write.
 //!
 //! Demers, Greene, Hauser, Irish, Larson, Shenker, Sturgis, Swinehart, Terry, *Epidemic algorithms
-//! for replicated database maintenance*, PODC 1987, sections 1.1 (database), 1.3 (anti-entropy).
+//! for replicated database maintenance*, PODC 1987, sections 1.1 (database), 1.3 (anti-entropy), 2
+//! (death certificates).
 //!
 //! ```text
 //! to write:         stamp it; it is news
 //! once a round:     q = a random peer; send q the news that fits beside it, and the root digest
+//!                   q refuses, since as many others came in this round as may: try another peer
 //! on news:          take what is newer; it is news here too, while young
 //! on a root digest: the same as ours: nothing. Else send our news, and the digests of the root's
 //!                   children; the two go down the tree in turns, and send what is newer each way
+//! once a round:     deletions activated more than tau1 ago are discarded, or dormant at the sites
+//!                   that they name; after tau2 more, there too
+//! a dormant deletion meets an older write: it is active again, from now on
 //! ```
 //!
 //! # What holds
@@ -23,148 +28,37 @@
 //!
 //! - Stamps are those of hybrid logical clocks, not of the wall: see [`stamp`](crate::stamp).
 //! - Differences are found in a tree of digests, not by a full comparison: see the crate's README.
-//! - Deletions are kept for good and count towards the capacity: there are no dormant death
-//!   certificates yet, and so nothing deleted comes back.
+//! - A certificate younger than tau1 by one clock and older by another is sent in vain while the
+//!   clocks disagree. Who sees it as older does not take it back.
+//! - A replica that comes back with a state older than `tau1 + tau2` sets aside what may have been
+//!   deleted meanwhile, and gets anew what peers still have; the paper leaves such sites to their
+//!   operators. What exactly holds is said at [`Replica::rejoin`].
 
 use core::fmt;
 use core::time::Duration;
 
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+
 use gossip_core::stack::FRAME_OVERHEAD;
-use gossip_core::wire::{Blob, TooLarge};
+use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{
-    Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal, Wire, message,
+    Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal, Time, Wire,
 };
 
 use crate::budget::{Budget, Kind};
+pub use crate::command::{Command, Event};
+pub use crate::config::{Config, Secret};
 use crate::descent::{Done, Draft, update};
-use crate::message::{Message, Update};
+use crate::graves::Kept;
+use crate::merge::{Join, Merge};
+use crate::message::{Grave, Message, SITES, State, Update};
 use crate::page::{MESSAGE, PAGE, Page};
 use crate::path::Path;
 use crate::recent::Recent;
 use crate::stamp::{Clock, Stamp, horizon};
-use crate::store::{Merged, Store};
-use crate::tree::{LEAF, MOST};
-
-/// A key for the hashes of keys and entries, the same at all replicas of a group.
-///
-/// With the default, whoever may write can search for entries whose hashes cancel, so that replicas
-/// that differ seem equal, or for keys that share a hash. It is not shown by `Debug`.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Secret(pub [u64; 2]);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
-
-/// Parameters of a replica.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Config {
-    /// The most keys, deleted ones included. When they are there, new keys are refused, those of
-    /// the owner with [`Refusal::Full`], those of peers counted as `store full`; keys that are
-    /// known can still be written and deleted.
-    pub capacity: usize,
-    /// The furthest a stamp may lie ahead of this node's wall clock; beyond it, entries are refused
-    /// and counted as `stamp too far ahead`. A peer whose clock runs further ahead is not heard
-    /// until time has caught up with it.
-    pub ahead: Duration,
-    /// The most messages of entries that are sent in one exchange to a peer that lacks them, and
-    /// again to one that asks for them. With the default of 32, that is 36 kB each. A peer has at
-    /// most two exchanges with us in a round, one opened by each side, and at most eight peers are
-    /// served in a round.
-    pub page: u16,
-    /// The most messages that are sent in one exchange for each level of the digest tree, for lists
-    /// at each level, and for requests.
-    pub probe: u16,
-    /// How often an update rides ahead of the comparison; 0: never, and only the comparison spreads
-    /// it.
-    pub copies: u8,
-    /// How long an update is news (the paper's tau): longer than it takes to reach everybody.
-    pub tau: Duration,
-    /// Keys the hashes; the same at all replicas.
-    pub secret: Secret,
-}
-
-impl Default for Config {
-    /// All our choice: 2^20 keys; stamps up to 10 minutes ahead; 32 messages of entries each way,
-    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange;
-    /// updates ride 4 times (a blind push with that counter leaves 2 % without them, paper section
-    /// 1.4, and the comparison does the rest) for a minute.
-    fn default() -> Self {
-        Self {
-            capacity: 1 << 20,
-            ahead: Duration::from_secs(600),
-            page: 32,
-            probe: 16,
-            copies: 4,
-            tau: Duration::from_secs(60),
-            secret: Secret::default(),
-        }
-    }
-}
-
-message! {
-    /// What the owner of a replica may ask.
-    #[derive(PartialEq)]
-    pub enum Command<const KEY: usize, const VALUE: usize> {
-        /// The key has this value from now on.
-        Set {
-            /// The key.
-            key: Blob<KEY>,
-            /// The value.
-            value: Blob<VALUE>,
-        },
-        /// The key has no value from now on.
-        Delete {
-            /// The key.
-            key: Blob<KEY>,
-        },
-    }
-}
-
-impl<const KEY: usize, const VALUE: usize> Command<KEY, VALUE> {
-    /// Sets `key` to `value`.
-    ///
-    /// # Errors
-    ///
-    /// If either is too long; the error names the limit.
-    ///
-    /// ```
-    /// use gossip_entropy::Command;
-    ///
-    /// assert!(Command::<8, 64>::set("colour", "green").is_ok());
-    /// assert_eq!(Command::<8, 64>::set("the colour", "green").unwrap_err().limit, 8);
-    /// ```
-    pub fn set(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Self, TooLarge> {
-        Ok(Self::Set { key: Blob::new(key)?, value: Blob::new(value)? })
-    }
-
-    /// Deletes `key`.
-    ///
-    /// # Errors
-    ///
-    /// If it is too long; the error names the limit.
-    pub fn delete(key: impl AsRef<[u8]>) -> Result<Self, TooLarge> {
-        Ok(Self::Delete { key: Blob::new(key)? })
-    }
-}
-
-/// What a replica tells its owner.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event<I: PeerId, const KEY: usize> {
-    /// A peer told of a newer state of a key, and this replica has taken it. The owner's own writes
-    /// are not told: their receipt says it.
-    Changed {
-        /// The key; [`Replica::get`] reads its value.
-        key: Blob<KEY>,
-        /// Who wrote it, and when.
-        stamp: Stamp<I>,
-        /// Whether it was deleted.
-        deleted: bool,
-    },
-}
+use crate::store::{Held, Merged, Store};
+use crate::tree::LEAF;
 
 /// A replica of a key-value store with keys of up to `KEY` and values of up to `VALUE` bytes.
 ///
@@ -197,12 +91,21 @@ pub enum Event<I: PeerId, const KEY: usize> {
 /// ```
 #[derive(Clone)]
 pub struct Replica<I: PeerId, const KEY: usize, const VALUE: usize> {
-    store: Store<I>,
+    pub(crate) store: Store<I>,
     clock: Clock,
-    recent: Recent<I>,
+    pub(crate) recent: Recent<I>,
     budget: Budget<I>,
+    /// Partners that may still be tried in this round, and in any.
+    hunts: u8,
+    hunt: u8,
     ahead: Duration,
-    changes: u64,
+    /// How long all keep a certificate, and how long anybody does.
+    pub(crate) retention: [u64; 2],
+    sites: u8,
+    /// When a peer was last heard.
+    pub(crate) heard: Option<Time>,
+    /// Prefixes of which changes are told; none: all.
+    prefixes: Option<BTreeSet<Box<[u8]>>>,
 }
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
@@ -214,105 +117,159 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     ///
     /// Names the parameter that is out of bounds, its unit and its bound.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
+        Self::build(config, None)
+    }
+
+    /// An empty replica whose values merge; the same at all replicas of a group. Its keys cannot be
+    /// deleted: see [`Merge`].
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn merging<M: Merge>(config: Config) -> Result<Self, ParameterError> {
+        Self::build(config, Some(M::merge))
+    }
+
+    fn build(config: Config, join: Option<Join>) -> Result<Self, ParameterError> {
         const { assert!(Update::<I, KEY, VALUE>::MAX_LEN <= PAGE, "key and value are too long") }
         const { assert!(Message::<I, KEY, VALUE>::MAX_LEN <= MESSAGE, "a message is too long") }
-        let Config { capacity, ahead, page, probe, copies, tau, secret } = config;
-        ParameterError::new("capacity", capacity as f64, "keys", "1 to 2^30")
-            .unless((1..=MOST).contains(&capacity))?;
-        ParameterError::new("page", f64::from(page), "messages", "at least 1").unless(page >= 1)?;
-        ParameterError::new("probe", f64::from(probe), "messages", "at least 1")
-            .unless(probe >= 1)?;
+        config.check()?;
         Ok(Self {
-            store: Store::new(capacity, secret.0),
+            store: Store::new(config.capacity, config.secret.0, join, VALUE),
             clock: Clock::default(),
-            recent: Recent::new(copies, tau),
-            budget: Budget::new(page, probe),
-            ahead,
-            changes: 0,
+            recent: Recent::new(config.copies, config.tau),
+            budget: Budget::new(config.page, config.probe, usize::from(config.limit)),
+            hunts: 0,
+            hunt: config.hunt,
+            ahead: config.ahead,
+            retention: config.retention(),
+            sites: config.sites,
+            heard: None,
+            prefixes: None,
         })
     }
 
     /// Takes an entry from outside a driver, such as a snapshot on disk, if it is newer than what
-    /// is here. `wall` is the wall clock in microseconds since the Unix epoch. It is not told as an
-    /// [`Event`], and is not news.
+    /// is here. The owner vouches for it: it is sealed anew. `wall` is the wall clock in
+    /// microseconds since the Unix epoch. It is not told as an [`Event`], and is not news.
     pub fn restore(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> Merged {
-        self.take(entry, wall).0
+        self.take(entry.sealed(self.store.secret()), wall, None).0
     }
 
-    /// The value of `key`, if it has one.
-    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        self.store.get(key)?.value.as_deref()
-    }
-
-    /// Who last wrote or deleted `key`, and when.
-    pub fn stamp(&self, key: &[u8]) -> Option<Stamp<I>> {
-        self.store.get(key).map(|slot| slot.stamp)
-    }
-
-    /// All keys that have values, in their order, with their values.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.prefix(b"")
-    }
-
-    /// All keys that begin with `prefix` and have values, in their order, with their values.
-    pub fn prefix(&self, prefix: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.store.scan(prefix).filter_map(|slot| Some((&slot.key[..], slot.value.as_deref()?)))
-    }
-
-    /// All entries, deletions included: for a snapshot that [`restore`](Self::restore) takes back.
-    pub fn entries(&self) -> impl Iterator<Item = Update<I, KEY, VALUE>> {
-        self.store.scan(b"").filter_map(update)
-    }
-
-    /// How many keys have values.
-    pub const fn len(&self) -> usize {
-        self.store.live()
-    }
-
-    /// Whether no key has a value.
-    pub const fn is_empty(&self) -> bool {
-        self.store.live() == 0
-    }
-
-    /// How many deleted keys are remembered.
-    pub const fn deleted(&self) -> usize {
-        self.store.len() - self.store.live()
-    }
-
-    /// A digest of all keys, values and stamps, deletions included. Replicas with the same entries
-    /// have the same one; with different entries, the same one with probability 2^-64.
-    pub fn digest(&self) -> u64 {
-        self.store.tree().digest()
-    }
-
-    fn take(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> (Merged, Option<u32>) {
-        let Update { key, stamp, value } = entry;
-        if !self.clock.observe(&stamp, wall, self.ahead) {
+    /// Takes an entry at `wall`; `me` is known where a driver calls.
+    pub(crate) fn take(
+        &mut self,
+        entry: Update<I, KEY, VALUE>,
+        wall: u64,
+        me: Option<I>,
+    ) -> (Merged, Option<u32>) {
+        let Update { key, stamp, state, check } = entry;
+        let state = match state {
+            State::Value(value) => Held::Value(value.into_bytes()),
+            State::Deleted(mut grave) => {
+                grave.activated = grave.activated.max(stamp.micros);
+                Held::Deleted(Box::new(grave))
+            }
+        };
+        let activated = state.grave().map_or(0, |grave| grave.activated);
+        if activated > horizon(wall, self.ahead) || !self.clock.observe(&stamp, wall, self.ahead) {
             return (Merged::FarFuture, None);
         }
-        let merged = self.store.merge(key.into_bytes(), stamp, value.map(Blob::into_bytes));
-        self.changes = self.changes.wrapping_add(u64::from(merged.0 == Merged::Taken));
-        merged
+        self.store.settle(&key, stamp);
+        let expired = activated < wall.saturating_sub(self.retention[0]);
+        if let (Some(grave), Some(me), true) = (state.grave(), me, expired)
+            && self.store.find(&key).is_none()
+        {
+            let kept = self.bury(&key, (stamp, grave.clone(), check), wall, me);
+            return (if kept { Merged::Expired } else { Merged::Full }, None);
+        }
+        match self.store.dormant.stamp(&key) {
+            Some(dormant) if dormant > stamp => return (Merged::Older, self.awaken(&key, wall)),
+            Some(_) => drop(self.store.dormant.remove(&key)),
+            None => {}
+        }
+        self.store.merge(key.into_bytes(), stamp, state, check)
+    }
+
+    /// A certificate that everybody discards is dormant here, if it names this site. Returns false
+    /// if there is no room for it.
+    fn bury(&mut self, key: &[u8], certificate: Kept<I>, wall: u64, me: I) -> bool {
+        let grave = &certificate.1;
+        let young = grave.activated >= wall.saturating_sub(self.retention[1]);
+        let kept = young && grave.sites.contains(&me);
+        let room = !self.store.is_full();
+        if kept && room {
+            self.store.dormant.insert(key, certificate);
+        }
+        room || !kept
+    }
+
+    /// Makes a dormant certificate active again: with its own stamp, so that what was written after
+    /// it stays.
+    fn awaken(&mut self, key: &[u8], wall: u64) -> Option<u32> {
+        let (stamp, mut grave, check) = self.store.dormant.remove(key)?;
+        grave.activated = grave.activated.saturating_add(1).max(wall);
+        let state = Held::Deleted(Box::new(grave.clone()));
+        let (merged, slot) = self.store.merge(key.into(), stamp, state, check);
+        if merged != Merged::Taken {
+            self.store.dormant.insert(key, (stamp, grave, check));
+            return None;
+        }
+        slot
+    }
+
+    /// Discards certificates that are old enough, or makes them dormant.
+    fn discard(&mut self, cx: &mut impl Local<Self>) {
+        let (wall, me) = (cx.wall(), cx.me());
+        let [active, dormant] = self.retention.map(|span| wall.saturating_sub(span));
+        while let Some(slot) = self.store.first_grave(active) {
+            let entry = self.store.slot(slot).clone();
+            self.store.remove(slot);
+            self.recent.forget(slot);
+            if let Held::Deleted(grave) = entry.state
+                && !self.bury(&entry.key, (entry.stamp, *grave, entry.check), wall, me)
+            {
+                cx.count("certificate not kept");
+            }
+        }
+        self.store.dormant.expire(dormant);
     }
 
     /// Takes what a peer sent.
     fn take_from(&mut self, from: I, entry: Update<I, KEY, VALUE>, cx: &mut impl Context<Self>) {
-        let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value.is_none());
-        match self.take(entry, cx.wall()) {
+        if !entry.is_sound(self.store.secret()) {
+            return cx.count("damaged entry");
+        }
+        let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value().is_none());
+        let dormant = self.store.dormant.stamp(&key);
+        match self.take(entry, cx.wall(), Some(cx.me())) {
             (Merged::Taken, Some(slot)) => {
-                cx.emit(Event::Changed { key, stamp, deleted });
+                if self.is_told(&key) {
+                    cx.emit(Event::Changed { key, stamp, deleted });
+                }
                 self.note(slot, Some(from), cx);
             }
-            (Merged::Taken | Merged::Known | Merged::Older, _) => {}
+            (Merged::Older, Some(slot)) if dormant.is_some() => {
+                cx.count("awakened");
+                self.note(slot, None, cx);
+            }
+            (Merged::Taken | Merged::Known | Merged::Older | Merged::Outdated, _) => {}
+            (Merged::Expired, _) => cx.count("discarded already"),
+            (Merged::Invalid, _) => cx.count("value not merged"),
             (Merged::FarFuture, _) => cx.count("stamp too far ahead"),
             (Merged::Full, _) => cx.count("store full"),
             (Merged::Crowded, _) => cx.count("keys of one hash"),
         }
     }
 
+    fn is_told(&self, key: &[u8]) -> bool {
+        let prefixes = self.prefixes.as_ref();
+        prefixes.is_none_or(|prefixes| prefixes.iter().any(|prefix| key.starts_with(prefix)))
+    }
+
     /// The entry in `slot` is news.
     fn note(&mut self, slot: u32, from: Option<I>, cx: &mut impl Local<Self>) {
-        let micros = self.store.slot(slot).stamp.micros;
+        let micros = self.store.slot(slot).since();
         if !self.recent.note(slot, micros, cx.wall(), from) {
             cx.count("news shed");
         }
@@ -326,11 +283,24 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         recent.ride(
             to,
             cx.wall(),
-            |slot| store.slot(slot).stamp.micros,
+            |slot| store.slot(slot).since(),
             |slot| update(store.slot(slot)).is_some_and(|entry| page.push_within(&entry, limit)),
         );
         if !page.is_empty() && self.budget.take(to, Kind::News) {
             cx.send(to, Message::Updates(page));
+        }
+    }
+
+    /// A partner refuses: asks another, while hunts are left in this round.
+    fn try_another<D>(&mut self, below: &D, refused: I, cx: &mut impl Context<Self>)
+    where
+        D: Peers<Id = I>,
+    {
+        let Some(left) = self.hunts.checked_sub(1) else { return cx.count("no partner found") };
+        self.hunts = left;
+        let (me, drawn) = (cx.me(), below.sample(cx.rng()));
+        if let Some(to) = drawn.filter(|&peer| peer != me && peer != refused) {
+            cx.send(to, Message::Root(self.digest().to_le_bytes()));
         }
     }
 
@@ -359,21 +329,52 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     fn write(
         &mut self,
         key: Blob<KEY>,
-        value: Option<Blob<VALUE>>,
-        cx: &mut impl Context<Self>,
+        state: impl FnOnce(Stamp<I>) -> State<I, VALUE>,
+        cx: &mut impl Local<Self>,
     ) -> Result<Receipt, Refusal> {
         if self.store.is_full() && !self.store.knows(&key) {
-            return Err(Refusal::Full { limit: self.store.len() });
+            return Err(Refusal::Full { limit: self.store.used() });
         }
         let stamp = self.clock.stamp(cx.wall(), cx.me());
         let stamp = stamp.ok_or(Refusal::Invalid("the wall clock stands at the end of time"))?;
-        match self.take(Update { key, stamp, value }, stamp.micros) {
+        let state = state(stamp);
+        let entry = Update { key, stamp, state, check: [0; 8] }.sealed(self.store.secret());
+        match self.take(entry, stamp.micros, None) {
             (Merged::Taken, Some(slot)) => self.note(slot, None, cx),
+            (Merged::Invalid, _) => return Err(Refusal::Invalid("the value does not merge")),
             _ => return Err(Refusal::Full { limit: LEAF }),
         }
         Ok(Receipt::default())
     }
+
+    /// A certificate's retention sites: random peers of whom this node knows.
+    fn draw_sites<D: Peers<Id = I>>(
+        &self,
+        below: &D,
+        cx: &mut impl Local<Self>,
+    ) -> Bounded<I, SITES> {
+        let mut sites = Bounded::new();
+        for _ in 0..4 * self.sites {
+            let drawn = below.sample(cx.rng()).filter(|peer| !sites.contains(peer));
+            if sites.len() < usize::from(self.sites) {
+                sites.fill(drawn);
+            }
+        }
+        sites
+    }
+
+    fn subscribe(&mut self, prefix: Box<[u8]>, wanted: bool) -> Result<Receipt, Refusal> {
+        let prefixes = self.prefixes.get_or_insert_default();
+        if wanted && prefixes.len() >= PREFIXES && !prefixes.contains(&prefix) {
+            return Err(Refusal::Full { limit: PREFIXES });
+        }
+        let _ = if wanted { prefixes.insert(prefix) } else { prefixes.remove(&prefix) };
+        Ok(Receipt::default())
+    }
 }
+
+/// The most prefixes subscribed to.
+const PREFIXES: usize = 64;
 
 /// Bytes kept for what follows the news in the same datagram: digests of the root's children, the
 /// longer of the two, with their frame, and the page's own kind and length.
@@ -386,7 +387,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Protocol for Replica<I, KE
     type Command = Command<KEY, VALUE>;
 
     fn version(&self) -> u64 {
-        self.changes
+        self.store.changed()
     }
 }
 
@@ -397,16 +398,28 @@ where
 {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.budget.renew();
+        self.hunts = self.hunt;
+        self.discard(cx);
         let Some(to) = below.sample(cx.rng()).filter(|&peer| peer != cx.me()) else { return };
         self.tell_news(to, cx);
         cx.send(to, Message::Root(self.digest().to_le_bytes()));
     }
 
-    fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
+    fn on_message(
+        &mut self,
+        below: &D,
+        from: I,
+        message: Self::Message,
+        cx: &mut impl Context<Self>,
+    ) {
+        self.end_silence(cx);
         match message {
             Message::Root(digest) if u64::from_le_bytes(digest) == self.digest() => {}
+            Message::Root(_) if !self.budget.open(from) => {
+                cx.count("exchange refused");
+                cx.send(from, Message::Busy);
+            }
             Message::Root(_) => {
-                self.budget.open(from);
                 self.tell_news(from, cx);
                 self.answer(from, cx, |draft| draft.describe(Path::ROOT));
             }
@@ -416,6 +429,7 @@ where
             Message::Lists { salt, lists } => {
                 self.answer(from, cx, |draft| draft.settle(salt, &lists));
             }
+            Message::Busy => self.try_another(below, from, cx),
             Message::Wants(wants) => self.answer(from, cx, |draft| draft.supply(&wants)),
             Message::Updates(page) => {
                 page.iter().for_each(|entry| self.take_from(from, entry, cx));
@@ -425,13 +439,22 @@ where
 
     fn on_command(
         &mut self,
-        _: &D,
+        below: &D,
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
         match command {
-            Command::Set { key, value } => self.write(key, Some(value), cx),
-            Command::Delete { key } => self.write(key, None, cx),
+            Command::Set { key, value } => self.write(key, |_| State::Value(value), cx),
+            Command::Delete { .. } if self.store.merges() => {
+                Err(Refusal::Invalid("values that merge are not deleted"))
+            }
+            Command::Delete { key } => {
+                let sites = self.draw_sites(below, cx);
+                let grave = |stamp: Stamp<I>| Grave { activated: stamp.micros, sites };
+                self.write(key, |stamp| State::Deleted(grave(stamp)), cx)
+            }
+            Command::Subscribe { prefix } => self.subscribe(prefix.into_bytes(), true),
+            Command::Unsubscribe { prefix } => self.subscribe(prefix.into_bytes(), false),
         }
     }
 }

@@ -8,8 +8,9 @@
 //! ```text
 //! position of an item: a 64-bit hash of its key; hash of an item: of key, stamp and value
 //! digest of a subtree: the sum, modulo 2^64, of the hashes of the items in it
-//! insert, change:      add to, correct, the sums on the path from the root
-//! a leaf with more than LEAF items becomes an inner node with sixteen children
+//! insert, change, remove: add to, correct, take from, the sums on the path from the root
+//! a leaf with more than LEAF items becomes an inner node with sixteen children; an inner node with
+//! at most LEAF / 2 items becomes a leaf
 //! ```
 //!
 //! # What holds
@@ -71,30 +72,92 @@ struct Item {
 pub(crate) struct Tree {
     nodes: Vec<Node>,
     items: Vec<Item>,
+    /// Slots without an item.
+    free: Vec<u32>,
+    /// First nodes of blocks of sixteen that no node links to.
+    blocks: Vec<u32>,
 }
 
 impl Tree {
     pub(crate) fn new() -> Self {
-        Self { nodes: alloc::vec![Node::EMPTY], items: Vec::new() }
+        let (items, free, blocks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { nodes: alloc::vec![Node::EMPTY], items, free, blocks }
     }
 
-    /// Adds an item in the next free slot, unless [`MOST`] are there, or [`LEAF`] of nearly its
-    /// position.
-    pub(crate) fn insert(&mut self, position: u64, hash: u64) -> bool {
+    /// Adds an item and tells its slot: the one freed last, or the next; none if [`MOST`] are
+    /// there, or [`LEAF`] of nearly its position.
+    pub(crate) fn insert(&mut self, position: u64, hash: u64) -> Option<u32> {
         let (leaf, depth) = self.descend(position, DEEPEST);
         // Items that no split would tell from this one.
         let alike = |slot: &u32| self.position(*slot) >> 4 == position >> 4;
         let crowded = self.leaf(self.nodes[leaf]).filter(alike).count() >= LEAF;
-        if crowded || self.items.len() >= MOST {
-            return false;
+        if crowded || self.items.len() - self.free.len() >= MOST {
+            return None;
         }
-        let slot = self.items.len() as u32;
         self.add(position, hash, 1);
-        let node = &mut self.nodes[leaf];
-        self.items.push(Item { position, hash, next: node.link });
-        node.link = slot;
+        let item = Item { position, hash, next: self.nodes[leaf].link };
+        let slot = self.free.pop().unwrap_or(self.items.len() as u32);
+        match self.items.get_mut(slot as usize) {
+            Some(free) => *free = item,
+            None => self.items.push(item),
+        }
+        self.nodes[leaf].link = slot;
         self.split(leaf, depth);
-        true
+        Some(slot)
+    }
+
+    /// Takes the item in `slot` out; an inner node that is left with half a leaf's items becomes a
+    /// leaf.
+    pub(crate) fn remove(&mut self, slot: u32) {
+        let Item { position, hash, next } = self.items[slot as usize];
+        let (leaf, _) = self.descend(position, DEEPEST);
+        let before = self.leaf(self.nodes[leaf]).find(|&at| self.items[at as usize].next == slot);
+        match before {
+            Some(before) => self.items[before as usize].next = next,
+            None => self.nodes[leaf].link = next,
+        }
+        self.free.push(slot);
+        let (mut at, mut sparse) = (0, None);
+        for depth in 0..=DEEPEST {
+            let node = &mut self.nodes[at];
+            node.sum = node.sum.wrapping_sub(hash);
+            node.count -= 1;
+            let Some(children) = node.children() else { break };
+            if node.count as usize <= LEAF / 2 {
+                sparse = sparse.or(Some(at));
+            }
+            at = children + digit(position, depth);
+        }
+        if let Some(sparse) = sparse {
+            let head = self.gather(sparse, NONE);
+            self.nodes[sparse].link = head;
+        }
+    }
+
+    /// Frees the nodes below `at`, and puts their items before those from `head` on.
+    fn gather(&mut self, at: usize, mut head: u32) -> u32 {
+        let node = self.nodes[at];
+        if let Some(children) = node.children() {
+            head = (children..children + 16).fold(head, |head, child| self.gather(child, head));
+            self.blocks.push(children as u32);
+            return head;
+        }
+        let mut slot = node.link;
+        while slot != NONE {
+            let next = core::mem::replace(&mut self.items[slot as usize].next, head);
+            (head, slot) = (slot, next);
+        }
+        head
+    }
+
+    /// The first of sixteen empty nodes.
+    fn block(&mut self) -> usize {
+        let Some(first) = self.blocks.pop() else {
+            self.nodes.extend([Node::EMPTY; 16]);
+            return self.nodes.len() - 16;
+        };
+        self.nodes[first as usize..][..16].fill(Node::EMPTY);
+        first as usize
     }
 
     /// The item in `slot` now has this hash.
@@ -120,8 +183,7 @@ impl Tree {
     /// Makes a leaf with too many items an inner node, and those of its children.
     fn split(&mut self, mut leaf: usize, mut depth: u32) {
         while self.nodes[leaf].count as usize > LEAF && depth < DEEPEST {
-            let first = self.nodes.len();
-            self.nodes.extend([Node::EMPTY; 16]);
+            let first = self.block();
             let mut slot = core::mem::replace(&mut self.nodes[leaf].link, first as u32 | INNER);
             while slot != NONE {
                 let item = &mut self.items[slot as usize];
@@ -283,7 +345,8 @@ mod tests {
             let mut items = Vec::new();
             for (bits, shared, hash) in inserts {
                 let position = bits >> shared;
-                if tree.insert(position, hash) {
+                if let Some(slot) = tree.insert(position, hash) {
+                    prop_assert_eq!(slot as usize, items.len());
                     items.push((position, hash));
                 }
             }
@@ -311,13 +374,48 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// What was taken out leaves nothing behind: digests, counts and lists are those of the
+        /// items that stayed, and an emptied tree has its first node only in use.
+        #[test]
+        fn a_tree_forgets_what_is_removed(
+            steps in prop::collection::vec((any::<u64>(), 0_u32..64, any::<u8>()), 0..400),
+        ) {
+            let mut tree = Tree::new();
+            let mut kept = std::collections::BTreeMap::new();
+            for (bits, shared, what) in steps {
+                if let (true, Some(&slot)) = (what < 100, kept.keys().nth(what as usize / 2)) {
+                    tree.remove(slot);
+                    kept.remove(&slot);
+                } else if let Some(slot) = tree.insert(bits >> shared, bits) {
+                    prop_assert!(kept.insert(slot, (bits >> shared, bits)).is_none());
+                }
+                let sum = kept.values().fold(0_u64, |sum, item| sum.wrapping_add(item.1));
+                prop_assert_eq!(tree.digest(), sum);
+            }
+            let mut seen = Vec::new();
+            tree.visit(Path::ROOT, 0, &mut |slot| { seen.push(slot); true });
+            seen.sort_unstable();
+            prop_assert_eq!(&seen, &kept.keys().copied().collect::<Vec<_>>());
+            for (&slot, item) in &kept {
+                prop_assert!(tree.at(item.0).any(|at| at == slot));
+            }
+            for &slot in &seen {
+                tree.remove(slot);
+            }
+            prop_assert_eq!((tree.digest(), tree.nodes[0].count), (0, 0));
+            prop_assert_eq!(tree.nodes.len(), 1 + 16 * tree.blocks.len());
+            prop_assert_eq!(tree.items.len(), tree.free.len());
+        }
+    }
+
     #[test]
     fn no_leaf_grows_beyond_its_bound_even_at_one_position() {
         let mut tree = Tree::new();
-        let taken = (0..100).filter(|&hash| tree.insert(42, hash)).count();
+        let taken = (0..100).filter(|&hash| tree.insert(42, hash).is_some()).count();
         assert_eq!(taken, LEAF);
         assert_eq!(tree.digest(), (0..LEAF as u64).sum());
-        assert!(tree.insert(42 + 16, 7), "the next position is open");
+        assert!(tree.insert(42 + 16, 7).is_some(), "the next position is open");
         assert_eq!(tree.nodes.len(), 1 + 16 * DEEPEST as usize);
     }
 }

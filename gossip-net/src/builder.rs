@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::error::Error;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,9 @@ use crate::handle::{Handle, Shared, Warden};
 use crate::keyring::Keyring;
 use crate::presence::Presence;
 use crate::sealed::Sealed;
+use crate::tape::Tape;
 use crate::task::{Pace, Task};
-use crate::transport::{Transport, canonical, nobody};
+use crate::transport::{Transport, canonical, nobody, problem};
 use crate::udp::Udp;
 
 /// Where a node begins: [`Node::builder`].
@@ -48,6 +49,7 @@ impl Node {
             seed: None,
             mtu: DATAGRAM,
             events: EVENTS,
+            record: None,
         }
     }
 }
@@ -66,7 +68,7 @@ pub const EVENTS: usize = 1_024;
 const COMMANDS: usize = 64;
 
 /// The most contacts. Our choice: each is asked in turn.
-const CONTACTS: usize = 256;
+pub(crate) const CONTACTS: usize = 256;
 
 enum Place {
     Bind(SocketAddr),
@@ -88,6 +90,14 @@ pub struct Builder<S> {
     seed: Option<u64>,
     mtu: usize,
     events: usize,
+    record: Option<Record>,
+}
+
+/// Where a node is recorded: to what, how many bytes at most, and with which words about it.
+struct Record {
+    out: Box<dyn Write + Send>,
+    most: u64,
+    about: Vec<u8>,
 }
 
 impl<S: Stack> Builder<S> {
@@ -192,6 +202,26 @@ impl<S: Stack> Builder<S> {
         self
     }
 
+    /// Records all that the node is given, to `out`, from its start on, for `most` bytes, so that
+    /// [`Replay`](gossip_core::flight::Replay) can do it again: some 50 bytes a round, and each
+    /// datagram that comes with 15 more. `about` is what one must know to make the same stack
+    /// again, up to [`ABOUT`](gossip_core::flight::ABOUT) bytes.
+    ///
+    /// It is written once a round or oftener, by the node's task: to something that blocks for long
+    /// it should not be. If it cannot be written, or is full, the node goes on without, and counts
+    /// `recording cannot be written` or `recording full`. What was recorded until then is whole.
+    ///
+    /// All that peers and the owner say is in it, in clear.
+    pub fn record(
+        mut self,
+        out: impl Write + Send + 'static,
+        most: u64,
+        about: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.record = Some(Record { out: Box::new(out), most, about: about.into() });
+        self
+    }
+
     /// Starts the node, as a task of this tokio runtime. It does not wait for contacts: one that
     /// does not answer shows in [`Handle::status`].
     ///
@@ -223,6 +253,10 @@ impl<S: Stack> Builder<S> {
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(me));
         let config = Config { cluster, mtu: self.mtu, seed };
         let node = node::Node::new(me, stack, config)?;
+        let tape = self.record.map(|Record { out, most, about }| {
+            Tape::begin::<S>(out, most, (me, &config), &about).map_err(SpawnError::Recording)
+        });
+        let tape = tape.transpose()?;
         // Apart from the stack's own draws, which start from the same seed and identifier.
         let key = Key::new(seed).with(digest(&me)).with(gossip_core::id::hash(b"driver"));
         let pace = Pace { tick, jitter, phase: self.phase };
@@ -232,7 +266,8 @@ impl<S: Stack> Builder<S> {
         let shared = Arc::new(shared);
         let (asks, asked) = mpsc::channel(COMMANDS);
         let longest = self.mtu.max(DATAGRAM);
-        let task = Task::new(&shared, asked, transport, cluster, longest, pace, presence, key);
+        let task =
+            Task::new(&shared, asked, transport, cluster, longest, pace, presence, key, tape);
         let task = tokio::spawn(task.run());
         let handle = Handle { shared: Arc::clone(&shared), asks, task: task.abort_handle() };
         let warden = Warden::of(shared);
@@ -306,14 +341,7 @@ fn check_contacts(
 ) -> Result<Vec<SocketAddr>, SpawnError> {
     let mut checked = Vec::with_capacity(contacts.len());
     for contact in contacts.into_iter().map(canonical) {
-        let problem = if contact == me || contact == bound {
-            Some("this node itself; give another node's address, or none to the first node")
-        } else if bound.is_ipv4() && contact.is_ipv6() {
-            Some("an IPv6 address, which a node bound to an IPv4 one cannot reach; bind [::]")
-        } else {
-            nobody(contact)
-        };
-        if let Some(problem) = problem {
+        if let Some(problem) = problem(contact, me, bound) {
             return Err(SpawnError::Contact { contact, problem });
         }
         if !checked.contains(&contact) {
@@ -375,6 +403,8 @@ pub enum SpawnError {
     Transport(io::Error),
     /// The system has no randomness for the name that seals are made with.
     Randomness(io::Error),
+    /// The recording cannot be begun.
+    Recording(io::Error),
     /// Not called inside a tokio runtime.
     NoRuntime,
 }
@@ -407,6 +437,7 @@ impl fmt::Display for SpawnError {
             ),
             Self::Transport(error) => write!(f, "the transport does not know its address: {error}"),
             Self::Randomness(error) => write!(f, "the system has no randomness: {error}"),
+            Self::Recording(error) => write!(f, "the recording cannot be begun: {error}"),
             Self::NoRuntime => write!(f, "a node runs inside a tokio runtime, and there is none"),
         }
     }
@@ -416,9 +447,10 @@ impl Error for SpawnError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Parameter(error) => Some(error),
-            Self::Bind { error, .. } | Self::Transport(error) | Self::Randomness(error) => {
-                Some(error)
-            }
+            Self::Bind { error, .. }
+            | Self::Transport(error)
+            | Self::Randomness(error)
+            | Self::Recording(error) => Some(error),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gossip_core::flight::Input;
 use gossip_core::node::{Clock, Effects, Node};
 use gossip_core::{Counts, Protocol, Receipt, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,10 +16,13 @@ use crate::counters::Counters;
 use crate::end::Ended;
 use crate::events::{Events, Ring};
 use crate::presence::Status;
+use crate::tape::Tape;
+use crate::transport::{canonical, problem};
 
 /// What the owner asks of the task.
 pub(crate) enum Ask<S: Protocol> {
     Call(S::Command, oneshot::Sender<Result<Receipt, Refusal>>),
+    Contact(SocketAddr),
     Leave,
 }
 
@@ -131,6 +135,22 @@ impl<S: Stack> Handle<S> {
         let sent = self.asks.send(Ask::Call(command, answer)).await;
         sent.map_err(|_| CallError::Closed)?;
         answered.await.map_err(|_| CallError::Closed)?.map_err(CallError::Refused)
+    }
+
+    /// Asks `addr` now, and again as it does the [contacts](crate::Builder::contact) that it was
+    /// built with, which it becomes one of. Of more than 256 the oldest is dropped. Whether it
+    /// answers shows in the stack and in the [status](Self::status).
+    ///
+    /// # Errors
+    ///
+    /// [`ContactError::Wrong`] if no peer can have the address, or this node itself has it;
+    /// [`ContactError::Closed`] if the node has ended.
+    pub async fn contact(&self, addr: impl Into<SocketAddr>) -> Result<(), ContactError> {
+        let contact = canonical(addr.into());
+        if let Some(problem) = problem(contact, self.shared.me, self.shared.bound) {
+            return Err(ContactError::Wrong { contact, problem });
+        }
+        self.asks.send(Ask::Contact(contact)).await.map_err(|_| ContactError::Closed)
     }
 
     /// A receiver of everything that the stack tells from now on, and of what is still kept from
@@ -248,14 +268,48 @@ impl Error for CallError {
     }
 }
 
-/// A call of the node, with the time of the call.
-pub(crate) fn enter<S: Protocol, R>(
+/// Why a contact is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactError {
+    /// It cannot be one.
+    Wrong {
+        /// The contact.
+        contact: SocketAddr,
+        /// What it is.
+        problem: &'static str,
+    },
+    /// The node has ended: [`Handle::ended`] says how.
+    Closed,
+}
+
+impl fmt::Display for ContactError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong { contact, problem } => {
+                write!(f, "cannot contact {contact}: it is {problem}")
+            }
+            Self::Closed => write!(f, "the node has ended"),
+        }
+    }
+}
+
+impl Error for ContactError {}
+
+/// Gives the node something, and writes that down if it is recorded.
+pub(crate) fn enter<S: Stack>(
     shared: &Shared<S>,
+    tape: &mut Option<Tape>,
     clock: Clock,
-    call: impl FnOnce(&mut Node<S>, Clock, &mut Effects<S>) -> R,
-) -> R {
+    input: Input<'_, S>,
+) -> Result<Receipt, Refusal> {
     let State { node, effects, .. } = &mut *shared.lock();
-    let result = call(node, clock, effects);
+    if let Some(tape) = tape {
+        tape.note(&input, clock);
+    }
+    let result = input.give(node, clock, effects);
+    if let Some(tape) = tape {
+        tape.came_out(effects);
+    }
     effects.watches.clear(); // datagrams have no connections to watch
     shared.events.extend(effects.events.drain(..));
     result

@@ -8,6 +8,9 @@
 //!   [ended](Handle::wait).
 //! - [`Transport`] is what carries datagrams: [`Udp`], [`memory`] inside the process, and `faults`
 //!   around either (feature `faults`).
+//! - `state` (feature `state`): what a node must not forget when its process ends, in a file.
+//! - `metrics` (feature `metrics`): a node's counters for whatever records metrics in the process.
+//! - The program `gossip` (feature `cli`): an agent, and the verbs that talk to it.
 //!
 //! ```
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -64,8 +67,13 @@ pub mod faults;
 mod handle;
 mod keyring;
 pub mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod presence;
 mod sealed;
+#[cfg(feature = "state")]
+pub mod state;
+mod tape;
 mod task;
 mod transport;
 mod udp;
@@ -79,7 +87,7 @@ pub use builder::{Builder, EVENTS, JITTER, Node, SpawnError, TICK};
 pub use counters::{Counters, Lag};
 pub use end::Ended;
 pub use events::{Delivery, Events};
-pub use handle::{CallError, Handle};
+pub use handle::{CallError, ContactError, Handle};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
 pub use sealed::OVERHEAD;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gossip_core::{Random, Time};
 
+use crate::builder::CONTACTS;
 use crate::end::Ended;
 
 /// Rounds without a single datagram after which a node is isolated. Our choice: with 30 % loss each
@@ -141,6 +142,16 @@ impl Presence {
         if self.contacts.is_empty() { Status::Waiting } else { Status::Joining }
     }
 
+    /// One more contact; of too many, the oldest is dropped.
+    pub(crate) fn add(&mut self, contact: SocketAddr) {
+        if !self.contacts.contains(&contact) {
+            if self.contacts.len() >= CONTACTS {
+                self.contacts.remove(0);
+            }
+            self.contacts.push(contact);
+        }
+    }
+
     /// A peer was heard. Returns whether nobody was before.
     pub(crate) fn heard(&mut self, peer: SocketAddr, now: Time) -> bool {
         self.heard = now;
@@ -255,6 +266,16 @@ mod tests {
         let mut peers = presence.to_ask();
         peers.sort_unstable();
         assert_eq!(peers, [addr(1), addr(2), addr(3)]);
+    }
+
+    #[test]
+    fn contacts_may_come_later_and_are_bounded() {
+        let mut presence = Presence::new(Vec::new(), TICK);
+        (0..1_000).for_each(|port| presence.add(addr(port)));
+        presence.add(addr(999));
+        assert_eq!(presence.to_ask(), (744..1_000).map(addr).collect::<Vec<_>>());
+        let asked = asks(&mut presence, 0, 600);
+        assert_eq!(asked.iter().filter(|ask| ask.1).collect::<Vec<_>>(), [&(8.0, true)]);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gossip_core::Time;
-use gossip_core::node::Node;
+use gossip_core::flight::Input;
 use gossip_core::packet::{ClusterId, Datagram, Foreign, Header};
 use gossip_core::random::{Key, Random};
+use gossip_core::{Receipt, Refusal, Time};
 use tokio::sync::mpsc;
 use tokio::task::{unconstrained, yield_now};
 use tokio::time::sleep_until;
@@ -23,6 +23,7 @@ use crate::clock::Monotonic;
 use crate::end::Ended;
 use crate::handle::{Ask, Shared, enter};
 use crate::presence::{Act, Presence, Status};
+use crate::tape::Tape;
 use crate::transport::{Blame, Transport, canonical, judge, nobody};
 
 /// Datagrams taken in at one go before anything else is looked at. Our choice: at about 10 us each,
@@ -84,6 +85,8 @@ pub(crate) struct Task<S: Stack> {
     /// On their way out; kept for its memory.
     outgoing: Vec<Datagram<SocketAddr>>,
     gone: Vec<SocketAddr>,
+    /// Where it is recorded, if it is.
+    tape: Option<Tape>,
 }
 
 impl<S: Stack> Task<S> {
@@ -97,6 +100,7 @@ impl<S: Stack> Task<S> {
         pace: Pace,
         presence: Presence,
         key: Key,
+        tape: Option<Tape>,
     ) -> Self {
         let mut random = key.random(0);
         let round_at = pace.first(&mut random);
@@ -117,6 +121,7 @@ impl<S: Stack> Task<S> {
             foreign: 0,
             outgoing: Vec::new(),
             gone: Vec::new(),
+            tape,
         }
     }
 
@@ -131,12 +136,14 @@ impl<S: Stack> Task<S> {
                 biased;
                 ask = self.asks.recv() => match ask {
                     Some(Ask::Call(command, answer)) => {
-                        let result = self.call(|n, at, out| n.command(command, at, out)).await;
+                        let result = self.call(Input::Command(command)).await;
                         // Nobody waits for it any more: that is the caller's choice.
                         let _ = answer.send(result);
                     }
+                    Some(Ask::Contact(peer)) => self.contact(peer).await,
                     Some(Ask::Leave) => {
-                        self.call(Node::leave).await;
+                        // Only commands are refused.
+                        let _ = self.call(Input::Leave).await;
                         self.save_counts();
                         return Ended::Left;
                     }
@@ -162,7 +169,7 @@ impl<S: Stack> Task<S> {
             self.on_round(now).await;
         }
         if self.rest_until <= now && self.shared.lock().node.wake_at() <= now {
-            self.call(Node::wake).await;
+            let _ = self.call(Input::Wake).await;
             if self.shared.lock().node.wake_at() <= now {
                 self.count("deadline not moved");
                 self.rest_until = self.clock.now() + REST;
@@ -186,7 +193,7 @@ impl<S: Stack> Task<S> {
             counters.rounds_missed += missed;
             counters.lag.add(late);
         }
-        self.call(Node::round).await;
+        let _ = self.call(Input::Round).await;
         self.save_counts();
     }
 
@@ -202,12 +209,25 @@ impl<S: Stack> Task<S> {
             self.shared.status.send_replace(status);
         }
         for peer in peers {
-            self.call(|node, at, out| node.contact(peer, at, out)).await;
+            let _ = self.call(Input::Contact(peer)).await;
         }
         match self.presence.due(now, &mut self.random) {
             Act::Wait(until) => until,
             Act::Ask { .. } => now + REST,
         }
+    }
+
+    /// The owner names one more contact.
+    async fn contact(&mut self, peer: SocketAddr) {
+        self.presence.add(peer);
+        self.shared.status.send_if_modified(|status| {
+            let waits = matches!(status, Status::Waiting);
+            if waits {
+                *status = Status::Joining;
+            }
+            waits
+        });
+        let _ = self.call(Input::Contact(peer)).await;
     }
 
     /// Takes in datagrams that wait, up to [`BATCH`].
@@ -268,7 +288,7 @@ impl<S: Stack> Task<S> {
             // What is wrong with the others, the node counts by cause.
             _ => {}
         }
-        self.call(|node, at, out| node.datagram(from, bytes, at, out)).await;
+        let _ = self.call(Input::Datagram(from, bytes)).await;
     }
 
     /// A transport error while receiving: counted, and given time to pass. Errors that peers can
@@ -283,20 +303,14 @@ impl<S: Stack> Task<S> {
         (self.errors >= ERRORS).then_some(error)
     }
 
-    /// Calls the node, and sends what comes out.
-    async fn call<R>(
-        &mut self,
-        call: impl FnOnce(
-            &mut Node<S>,
-            gossip_core::node::Clock,
-            &mut gossip_core::node::Effects<S>,
-        ) -> R,
-    ) -> R {
-        let result = enter(&self.shared, self.clock.read(), call);
+    /// Gives the node something, and sends what comes out.
+    async fn call(&mut self, input: Input<'_, S>) -> Result<Receipt, Refusal> {
+        let result = enter(&self.shared, &mut self.tape, self.clock.read(), input);
         self.flush().await;
         for _ in 0..GONE {
             let Some(peer) = self.gone.pop() else { break };
-            enter(&self.shared, self.clock.read(), |node, at, out| node.unreachable(peer, at, out));
+            let gone = Input::Unreachable(peer);
+            let _ = enter(&self.shared, &mut self.tape, self.clock.read(), gone);
             self.flush().await;
         }
         self.gone.clear();
@@ -312,7 +326,7 @@ impl<S: Stack> Task<S> {
                 self.count("receiver cannot be a peer");
                 continue;
             }
-            match self.send(datagram).await {
+            match send(&*self.transport, datagram).await {
                 Ok(()) => {
                     let counters = &mut self.shared.lock().counters;
                     counters.datagrams_out += 1;
@@ -332,21 +346,25 @@ impl<S: Stack> Task<S> {
         self.outgoing = outgoing;
     }
 
-    async fn send(&self, datagram: &Datagram<SocketAddr>) -> io::Result<()> {
-        // One poll: nobody waits for a peer. Not limited by tokio's budget, which would make a
-        // transport that is ready look as if it were not.
-        tokio::select! {
-            biased;
-            sent = unconstrained(self.transport.send(datagram.to, &datagram.bytes)) => sent,
-            () = ready(()) => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
     fn count(&self, cause: &'static str) {
         self.shared.lock().effects.counts.add("driver", cause);
     }
 
-    fn save_counts(&self) {
+    fn save_counts(&mut self) {
         self.shared.lock().transport = self.transport.counts();
+        if let Some(ended) = self.tape.as_mut().and_then(Tape::write) {
+            self.tape = None;
+            self.count(ended);
+        }
+    }
+}
+
+/// One poll: nobody waits for a peer. Not limited by tokio's budget, which would make a transport
+/// that is ready look as if it were not.
+async fn send(transport: &dyn Transport, datagram: &Datagram<SocketAddr>) -> io::Result<()> {
+    tokio::select! {
+        biased;
+        sent = unconstrained(transport.send(datagram.to, &datagram.bytes)) => sent,
+        () = ready(()) => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

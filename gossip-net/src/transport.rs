@@ -142,6 +142,21 @@ pub(crate) fn nobody(addr: SocketAddr) -> Option<&'static str> {
     }
 }
 
+/// Why `contact` cannot be one of a node that is known as `me`, if so.
+pub(crate) fn problem(
+    contact: SocketAddr,
+    me: SocketAddr,
+    bound: SocketAddr,
+) -> Option<&'static str> {
+    if contact == me || contact == bound {
+        Some("this node itself; give another node's address, or none to the first node")
+    } else if bound.is_ipv4() && contact.is_ipv6() {
+        Some("an IPv6 address, which a node bound to an IPv4 one cannot reach; bind [::]")
+    } else {
+        nobody(contact)
+    }
+}
+
 /// Whose doing an error of a transport is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {

@@ -14,7 +14,8 @@ use gossip_core::Refusal;
 use gossip_core::random::Key;
 use gossip_net::memory::{Hub, Memory};
 use gossip_net::{
-    CallError, Delivery, Ended, Events, Handle, Node, SpawnError, Status, Transport, async_trait,
+    CallError, ContactError, Delivery, Ended, Events, Handle, Node, SpawnError, Status, Transport,
+    async_trait,
 };
 
 const TICK: Duration = Duration::from_secs(1);
@@ -359,6 +360,26 @@ async fn an_unanswering_contact_is_asked_again_and_reported() {
     next(&mut late.events(), |news| matches!(news, News::Heard(..))).await.unwrap();
     late.call(Order::Greet(handle.id())).await.unwrap();
     handle.status_where(Status::is_connected).await;
+}
+
+/// A contact that is named late is asked at once, and counts as one from then on.
+#[tokio::test(start_paused = true)]
+async fn a_contact_may_be_named_while_the_node_runs() {
+    let hub = Hub::new();
+    let node = probe(&hub, 1).await;
+    assert!(matches!(node.status(), Status::Waiting));
+    node.contact(addr(2)).await.unwrap();
+    node.status_where(|status| matches!(status, Status::Joining)).await;
+    assert_eq!(node.events().recv().await, Some(Delivery::Event(News::Contact(addr(2)))));
+    node.status_where(Status::is_isolated).await;
+    let late = probe(&hub, 2).await;
+    next(&mut late.events(), |news| matches!(news, News::Heard(..))).await.unwrap();
+    for bad in [node.id(), ([0, 0, 0, 0], 1).into(), "[2001:db8::1]:7".parse().unwrap()] {
+        let refused = node.contact(bad).await.unwrap_err();
+        assert!(matches!(refused, ContactError::Wrong { contact, .. } if contact == bad), "{bad}");
+    }
+    node.leave().await;
+    assert_eq!(node.contact(addr(2)).await, Err(ContactError::Closed));
 }
 
 /// Fault table, row 6: a node whose peers have all gone silent asks for them again, without an

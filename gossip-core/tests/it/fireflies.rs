@@ -192,6 +192,22 @@ fn a_fifth_that_accuses_everybody_for_ever_removes_nobody() {
     assert!(sim.counts().total("accusation void") > 1_000);
 }
 
+/// The same in a larger group, which signs more notes than a message a round could carry: all are
+/// accused at once, n = 128 of which 26 lie. Accusations by liars that are no predecessors make
+/// few sign: of three members asked in a row all must lie, .2^3 of all rounds, some 30 notes of 102
+/// members in 40 rounds. Each ring with a liar before one costs another, some 9 a member.
+#[test]
+fn in_a_larger_group_rebuttals_keep_up_with_accusations() {
+    let seed = 22;
+    let t = tolerated(128, 0.2, 1e-3).unwrap();
+    let mut sim = cluster(128, config(t), (26, WORST), seed);
+    sim.run_for(SECOND * 40);
+    assert_eq!(turned(&mut sim, State::Dead).len(), 0, "seed {seed}");
+    let correct = sim.nodes().filter(|(_, node)| !node.is_cheat());
+    let notes: u32 = correct.map(|(_, node)| node.honest().epoch()).sum();
+    assert!(notes < 102 * 15, "{notes} notes were signed; seed {seed}");
+}
+
 /// Those accused disable the liars' rings one after the other, up to t of them, each within half a
 /// Delta: then it is quiet, whatever the liars say. n = 40, 8 liars, t = 18 by the table's rule.
 #[test]

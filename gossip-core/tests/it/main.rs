@@ -10,6 +10,7 @@ mod detectors;
 mod determinism;
 mod dynamics;
 mod fireflies;
+mod flight;
 mod graph_text;
 mod heartbeats;
 mod hostile_samplers;

@@ -166,16 +166,16 @@ fn refused_entries_do_not_starve_the_rest() {
 /// With the longest keys and values that build, one entry fills a message, and none is too long.
 #[test]
 fn the_longest_entries_fit_a_datagram() {
-    type Long = Replica<u32, 100, 1_009>;
-    type Longest = Message<u32, 100, 1_009>;
+    type Long = Replica<u32, 100, 1_001>;
+    type Longest = Message<u32, 100, 1_001>;
     const { assert!(Longest::MAX_LEN <= BUDGET - FRAME_OVERHEAD) }
-    assert_eq!(Update::<u32, 100, 1_009>::MAX_LEN, gossip_entropy::page::PAGE);
+    assert_eq!(Update::<u32, 100, 1_001>::MAX_LEN, gossip_entropy::page::PAGE);
 
     let entry = |key: u32| {
-        let (key, value) = (format!("{key:0>100}"), format!("{key:0>1009}"));
+        let (key, value) = (format!("{key:0>100}"), format!("{key:0>1001}"));
         let stamp = gossip_entropy::Stamp { micros: u64::MAX, count: u32::MAX, origin: u32::MAX };
         let blob = gossip_core::Blob::new(value).unwrap();
-        Update { key: gossip_core::Blob::new(key).unwrap(), stamp, value: Some(blob) }
+        Update::new(gossip_core::Blob::new(key).unwrap(), stamp, Some(blob))
     };
     assert_eq!(entry(1).encoded_len(), gossip_entropy::page::PAGE);
     let mut page = gossip_entropy::Page::<_, { gossip_entropy::page::PAGE }>::new();

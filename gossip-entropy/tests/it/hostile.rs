@@ -10,17 +10,17 @@ use proptest::prelude::*;
 
 use crate::pair::{Data, Pair, Site, WALL, entry, filled};
 
-type Said = Message<u32, 32, 128>;
+pub(crate) type Said = Message<u32, 32, 128>;
 type Frame = <Site<u32> as Protocol>::Message;
 
-fn datagram(message: Said) -> Vec<u8> {
+pub(crate) fn datagram(message: Said) -> Vec<u8> {
     let mut bytes = Vec::new();
     Header::of::<Frame>(ClusterId::default()).write(&mut bytes);
     Frame::data(message).encode(&mut bytes);
     bytes
 }
 
-fn page<T: Wire>(elements: impl IntoIterator<Item = T>) -> Page<T, PAGE> {
+pub(crate) fn page<T: Wire>(elements: impl IntoIterator<Item = T>) -> Page<T, PAGE> {
     let mut page = Page::new();
     elements.into_iter().for_each(|element| {
         page.push(&element);

@@ -1,12 +1,18 @@
 //! Replicas against the paper's claims, naive models, lossy networks and hostile peers.
 
+mod absence;
+mod certificates;
+mod changed;
 mod cost;
 mod exchange;
 mod hostile;
+mod integrity;
 mod laws;
+mod merge;
 mod pair;
 mod range;
 mod sketch;
 mod spread;
+mod ten;
 mod trials;
 mod union;

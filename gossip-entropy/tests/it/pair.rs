@@ -1,10 +1,12 @@
 //! Two replicas behind the code that runs on sockets: every byte is counted.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use gossip_core::node::{Clock, Config as NodeConfig, Effects, Node};
+use gossip_core::random::Key;
 use gossip_core::sampling::Fixed;
-use gossip_core::{Counts, PeerId, Protocol, Receipt, Refusal, Time, stack};
+use gossip_core::{Counts, PeerId, Protocol, Random, Receipt, Refusal, Time, stack};
 use gossip_entropy::message::Update;
 use gossip_entropy::{Command, Config, Replica, Stamp};
 
@@ -28,7 +30,7 @@ pub(crate) const WALL: u64 = 1_795_000_000_000_000;
 pub(crate) fn entry(key: &str, micros: u64, origin: u32, value: Option<&str>) -> Entry {
     let value = value.map(|value| gossip_core::Blob::new(value).unwrap());
     let stamp = Stamp { micros, count: 0, origin };
-    Update { key: gossip_core::Blob::new(key).unwrap(), stamp, value }
+    Update::new(gossip_core::Blob::new(key).unwrap(), stamp, value)
 }
 
 /// A replica with the keys `range` of one namespace, each with a value of 100 bytes, written long
@@ -55,6 +57,13 @@ pub(crate) struct Pair {
     nodes: Vec<Node<Site<u32>>>,
     effects: Effects<Site<u32>>,
     rounds: u64,
+    /// Time that passed without rounds, in microseconds.
+    slept: u64,
+    /// The share of datagrams that is lost, and what decides which.
+    loss: f64,
+    random: Random,
+    /// Round trips: of each exchange, half its longest chain of answers.
+    pub(crate) trips: u32,
     pub(crate) bytes: usize,
     pub(crate) datagrams: usize,
     pub(crate) longest: usize,
@@ -71,6 +80,10 @@ impl Pair {
             nodes: nodes.collect(),
             effects: Effects::default(),
             rounds: 0,
+            slept: 0,
+            loss: 0.0,
+            random: Key::new(seed).random(77),
+            trips: 0,
             bytes: 0,
             datagrams: 0,
             longest: 0,
@@ -78,8 +91,23 @@ impl Pair {
         }
     }
 
+    /// Loses this share of datagrams from now on.
+    pub(crate) fn lose(&mut self, share: f64) {
+        self.loss = share;
+    }
+
+    /// Time passes, in which nothing happens.
+    pub(crate) fn sleep(&mut self, span: Duration) {
+        self.slept += span.as_micros() as u64;
+    }
+
+    /// Microseconds of the wall clock.
+    pub(crate) fn wall(&self) -> u64 {
+        self.clock().wall
+    }
+
     fn clock(&self) -> Clock {
-        let micros = self.rounds * 1_000_000;
+        let micros = self.rounds * 1_000_000 + self.slept;
         Clock { now: Time::from_micros(micros), wall: WALL + micros }
     }
 
@@ -89,6 +117,11 @@ impl Pair {
 
     pub(crate) fn counts(&self) -> &Counts {
         &self.effects.counts
+    }
+
+    /// Node `node`'s owner takes back what is set aside.
+    pub(crate) fn reclaim(&mut self, node: usize) -> usize {
+        self.nodes[node].stack_mut().data.reclaim()
     }
 
     pub(crate) fn command(
@@ -144,23 +177,28 @@ impl Pair {
     }
 
     pub(crate) fn forget_traffic(&mut self) {
-        (self.bytes, self.datagrams) = (0, 0);
+        (self.bytes, self.datagrams, self.trips) = (0, 0, 0);
     }
 
     fn deliver(&mut self, from: u32) {
         let mut queue = VecDeque::new();
-        queue.extend(self.effects.datagrams.drain(..).map(|datagram| (from, datagram)));
-        let clock = self.clock();
-        while let Some((from, datagram)) = queue.pop_front() {
+        queue.extend(self.effects.datagrams.drain(..).map(|datagram| (from, 1, datagram)));
+        let (clock, mut longest) = (self.clock(), 0_u32);
+        while let Some((from, hops, datagram)) = queue.pop_front() {
+            longest = longest.max(hops);
             self.bytes += datagram.bytes.len();
             self.datagrams += 1;
             self.longest = self.longest.max(datagram.bytes.len());
             if self.record.len() < 10_000 {
                 self.record.push(datagram.bytes.clone());
             }
+            if self.loss > 0.0 && self.random.chance(self.loss) {
+                continue;
+            }
             let to = datagram.to;
             self.nodes[to as usize].datagram(from, &datagram.bytes, clock, &mut self.effects);
-            queue.extend(self.effects.datagrams.drain(..).map(|datagram| (to, datagram)));
+            queue.extend(self.effects.datagrams.drain(..).map(|datagram| (to, hops + 1, datagram)));
         }
+        self.trips += longest.div_ceil(2);
     }
 }

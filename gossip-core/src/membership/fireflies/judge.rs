@@ -141,31 +141,73 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
     }
 
     /// This node is accused. By its predecessor, as seen here: it will rebut in the next round, and
-    /// disable that ring. By anybody else: others may see another predecessor, so it rebuts as
-    /// well, but seldom, and disables nothing.
+    /// disable that ring. By anybody else: others may see another predecessor. Whether correct ones
+    /// do is told by [`WITNESSES`] in a row of those that it asks; it disables nothing then.
     fn be_accused(&mut self, from: I, said: &AccusationOf<I, A>, cx: &mut impl Context<Self>) {
         let current = self.note.filter(|note| note.epoch == said.epoch);
         if current.is_none_or(|note| note.left || note.disables(said.ring)) {
+            // Who believes it has not heard what came after.
+            self.owe(from);
             return cx.count("accusation void");
         }
         let me = (cx.me(), self.certificate.number);
-        let founded = self.precedes(said.accuser, said.ring, me, me.0) && self.is_signed(said);
-        if founded {
+        if self.precedes(said.accuser, said.ring, me, me.0) && self.is_signed(said) {
             self.accused |= bit(said.ring);
+            self.owe(from);
         } else {
             cx.count("accused by no predecessor");
-            self.suspect = true;
+            if self.is_signed(said) {
+                self.testify(from, cx);
+            }
         }
-        if !self.answer.contains(&from) {
-            let _ = self.answer.try_push(from);
+    }
+
+    /// `from` shows that this node is accused by who is not its predecessor as seen here. Where it
+    /// was removed here as well, a partition has parted the two, whose views differ in all: that is
+    /// believed at once, but only once in four Delta.
+    fn testify(&mut self, from: I, cx: &mut impl Context<Self>) {
+        if self.asked == Some(from) {
+            self.asked = None;
+            self.witnesses += 1;
+        }
+        let rested = self.rejoined.is_none_or(|at| cx.now() >= at + self.config.delta * 4);
+        if self.members.find(from).is_some() && !self.lives(from) && rested {
+            self.rejoined = Some(cx.now());
+            self.witnesses = WITNESSES;
+            self.owe(from);
+        }
+    }
+
+    /// `peer`, if it is known, is to see this node's note in the next round.
+    fn owe(&mut self, peer: I) {
+        if self.members.find(peer).is_some() && !self.answer.contains(&peer) {
+            let _ = self.answer.try_push(peer);
+        }
+    }
+
+    /// Once a round: who has shown this node what it is accused of sees its note.
+    pub(super) fn explain(&mut self, cx: &mut impl Context<Self>) {
+        let note = self.note;
+        for peer in core::mem::take(&mut self.answer) {
+            Self::show(peer, note, None, cx);
+        }
+    }
+
+    /// Once a round: in the second half of its time, who is accused is asked what it has to say.
+    pub(super) fn question(&mut self, cx: &mut impl Context<Self>) {
+        let late = cx.now() + self.config.delta;
+        let accused = self.members.iter().filter(|one| one.standing.state == State::Suspected);
+        let accused = accused.filter(|one| one.profile.deadline <= late);
+        let mut accused: Vec<_> = accused.map(|one| (one.peer, one.profile.accusation)).collect();
+        for &mut (peer, said) in cx.rng().choose(&mut accused, QUESTIONS) {
+            Self::show(peer, None, said, cx);
         }
     }
 
     /// Once a round: if this node is accused, its new note says that it is alive, and disables the
     /// rings on which it was. Of more than t, those disabled longest ago are enabled again.
     pub(super) fn rebut(&mut self, cx: &mut impl Context<Self>) {
-        let rested = self.rebutted.is_none_or(|at| cx.now() >= at + self.config.delta / 2);
-        if self.accused == 0 && !(self.suspect && rested) {
+        if self.accused == 0 && self.witnesses < WITNESSES {
             return;
         }
         for ring in (0..self.rings.count()).filter(|&ring| self.accused & bit(ring) != 0) {
@@ -174,12 +216,8 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             }
             self.disabled.push(ring);
         }
-        (self.accused, self.suspect, self.rebutted) = (0, false, Some(cx.now()));
+        (self.accused, self.witnesses) = (0, 0);
         self.speak_anew(cx);
-        let note = self.note;
-        for peer in core::mem::take(&mut self.answer) {
-            Self::show(peer, note, None, cx);
-        }
     }
 
     /// A note of the next epoch.
@@ -269,6 +307,14 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         }
     }
 }
+
+/// Members asked in a row that show an accusation by who is no predecessor, after which it is taken
+/// for one that correct members believe. Liars alone, of a share p, can make a member rebut about
+/// every p^-3 rounds, which 2 Delta should exceed several times over if p is no liar's. Our choice.
+const WITNESSES: u8 = 3;
+
+/// Accused members questioned in a round. Our choice.
+const QUESTIONS: usize = 8;
 
 /// Accusations looked at for inheritance in a round. Our choice.
 const HEIRLOOMS: usize = 16;

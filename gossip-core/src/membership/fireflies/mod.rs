@@ -38,15 +38,20 @@
 //! sides remove each other, and come together again afterwards. Within 2 Delta of an accusation a
 //! member counts as one, and is given to layers above.
 //!
-//! Known limits: an answer to a ping is 70 bytes for 6, an answer to a digest up to 8 datagrams, to
-//! the addresses of members only; an address keeps its key until its member is forgotten.
+//! Known limits: an answer to a ping is 70 bytes for 6, an answer to a digest up to 8 datagrams,
+//! an answer to an accusation that is over twice its length, to the addresses of members only; an
+//! address keeps its key until its member is forgotten.
 //!
 //! # Deviations from the paper
 //!
 //! - Pings are not adaptive: a fixed number of misses in a row ([`Probes`]).
 //! - Which rings are disabled when more than t have accused: the latest t.
 //! - An accusation by who is no predecessor in the accused's own view, which others may see
-//!   differently, is rebutted, too, but only once in half a Delta.
+//!   differently, is rebutted once three members in a row show it that were chosen at random: else
+//!   liars could have everybody sign notes as fast as they are spread. Who was removed here is
+//!   believed at once, but once in four Delta.
+//! - In its second Delta who is accused is shown the accusation, and answers with its note.
+//! - Who asks is shown what it is accused of itself; whom it holds accused is rebutted first.
 //! - Who has removed a member whose accuser is gone, and is its predecessor now, accuses it in
 //!   turn,
 //!   so that late ones learn of it.
@@ -97,8 +102,9 @@ const LINGER: u16 = 10;
 /// Members told at once by a node that leaves without waiting. Our choice.
 const FAREWELLS: usize = 16;
 
-/// Members that are answered at once when this node rebuts what they have told it. Our choice.
-const ANSWERS: usize = 4;
+/// Members that see this node's note in a round because they have shown what it is accused of. Our
+/// choice.
+const ANSWERS: usize = 16;
 
 /// What is kept of a member beside its standing.
 #[derive(Clone, Debug)]
@@ -174,10 +180,13 @@ pub struct Fireflies<I: PeerId, A: Signer> {
     disabled: Vec<u8>,
     /// Rings on which a predecessor accuses it.
     accused: u128,
-    /// Whether somebody else does.
-    suspect: bool,
-    /// When it rebutted last, and who is to see the next rebuttal.
-    rebutted: Option<Time>,
+    /// Who has been asked what this node lacks, and has shown nothing so far of what follows.
+    asked: Option<I>,
+    /// How many asked in a row have shown that somebody else accuses it.
+    witnesses: u8,
+    /// When it rebutted last what one told that it had removed.
+    rejoined: Option<Time>,
+    /// Who is to see this node's note.
     answer: ArrayVec<I, ANSWERS>,
     members: Members<I, Held<I, A>>,
     /// The successors, as of the change of this number.
@@ -225,8 +234,9 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             told: 0,
             disabled: Vec::new(),
             accused: 0,
-            suspect: false,
-            rebutted: None,
+            asked: None,
+            witnesses: 0,
+            rejoined: None,
             answer: ArrayVec::new(),
             members: Members::new(),
             watched: BTreeMap::new(),
@@ -472,7 +482,9 @@ impl<I: PeerId, A: Signer, D: ?Sized> Layer<D> for Fireflies<I, A> {
     fn on_round(&mut self, _: &D, cx: &mut impl Context<Self>) {
         self.enter(cx);
         self.rebut(cx);
+        self.explain(cx);
         self.judge(cx);
+        self.question(cx);
         self.ping(cx);
         self.gossip(cx);
         self.reach_out(cx);

@@ -11,10 +11,11 @@ use crate::auth::Signer;
 use crate::id::{PeerId, digest};
 use crate::membership::state::State;
 use crate::protocol::Context;
-use crate::random::mix;
+use crate::random::{Random, mix};
 use crate::wire::Bounded;
 
-/// Messages in answer to a digest. Our choice.
+/// Messages to one member at a time: in answer to a digest, and of news while there are many that
+/// few have heard, as when all are accused at once. Our choice.
 const PAGES: usize = 8;
 
 /// One of a message's notes or accusations: how often it was told, and of whom; this node itself
@@ -38,14 +39,24 @@ fn name<I: PeerId>(salt: u64, peer: I) -> u32 {
 /// The part of an epoch in a print.
 const EPOCHS: u32 = (1 << 10) - 1;
 
-/// Whether who knows `theirs`, a print with the same name, lacks the note that is known here as
-/// `mine`, and the accusation.
-const fn lacks(theirs: u32, mine: u32) -> (bool, bool) {
+/// What who asks lacks of what is known of a member, and whether it holds that one accused.
+struct Lack {
+    note: bool,
+    accusation: bool,
+    accused_there: bool,
+}
+
+/// What who knows `theirs`, a print with the same name, lacks of what is known here as `mine`.
+const fn lacks(theirs: u32, mine: u32) -> Lack {
     let ahead = (mine >> 1).wrapping_sub(theirs >> 1) & EPOCHS;
     let same = ahead == 0;
     let (theirs, mine) = ((theirs >> 11 & 7, theirs & 1), (mine >> 11 & 7, mine & 1));
     let newer = !same && ahead <= EPOCHS / 2;
-    (newer || same && theirs.0 != mine.0, mine.1 == 1 && (newer || same && theirs.1 == 0))
+    Lack {
+        note: newer || same && theirs.0 != mine.0,
+        accusation: mine.1 == 1 && (newer || same && theirs.1 == 0),
+        accused_there: theirs.1 == 1,
+    }
 }
 
 impl<I: PeerId, A: Signer> Fireflies<I, A> {
@@ -55,35 +66,35 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         (3 * members.ilog2()).min(255) as u8
     }
 
-    /// Some of what is new, if anything is.
-    pub(super) fn news(&mut self) -> Option<NewsOf<I, A>> {
+    /// Some of what is new: one message's worth, and more of what was hardly told.
+    fn news(&mut self, random: &mut Random) -> Vec<NewsOf<I, A>> {
         let limit = self.limit();
         let own: Option<Candidate> = self.note.map(|_| (self.told, None));
         let all = || self.members.beyond(None);
         let present = all().filter(|(_, one)| one.standing.state != State::Dead);
         let notes = present.map(|(slot, one)| (one.profile.told, Some(slot)));
-        let notes = least(own.into_iter().chain(notes), limit, NOTES);
+        let notes = least(own.into_iter().chain(notes), limit, NOTES, random);
         let accused = all().filter(|(_, one)| one.profile.accusation.is_some());
         let accused = accused.map(|(slot, one)| (one.profile.told_of, Some(slot)));
-        let accused = least(accused, limit, ACCUSATIONS);
-        let mut news = News { notes: Bounded::new(), accusations: Bounded::new() };
+        let accused = least(accused, limit, ACCUSATIONS, random);
+        let (mut said, mut accusations) = (Vec::new(), Vec::new());
         for (told, slot) in notes {
             let Some(slot) = slot else {
                 self.told = told + 1;
-                news.notes.fill(self.note);
+                said.extend(self.note);
                 continue;
             };
             let held = &mut self.members.at_mut(slot).profile;
             held.told = told + 1;
-            news.notes.fill([held.note]);
+            said.push(held.note);
         }
         for (told, slot) in accused {
             let Some(slot) = slot else { continue };
             let held = &mut self.members.at_mut(slot).profile;
             held.told_of = told + 1;
-            news.accusations.fill(held.accusation);
+            accusations.extend(held.accusation);
         }
-        (!news.notes.is_empty() || !news.accusations.is_empty()).then_some(news)
+        paged::<I, A>(said, accusations)
     }
 
     /// A member to gossip with: a successor on some ring or a random one, each in half of all
@@ -97,8 +108,9 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
     pub(super) fn gossip(&mut self, cx: &mut impl Context<Self>) {
         for _ in 0..self.config.fanout {
             let Some(peer) = self.partner(cx) else { return };
-            let Some(news) = self.news() else { break };
-            cx.send(peer, Message::News(news));
+            for page in self.news(cx.rng()) {
+                cx.send(peer, Message::News(page));
+            }
         }
         if let Some(peer) = self.partner(cx) {
             self.ask(peer, cx);
@@ -134,6 +146,9 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             prints.fill(self.note.map(|note| print::<I, A>(salt, &note, false)));
         }
         self.cursor = until;
+        if self.asked.replace(peer).is_some() {
+            self.witnesses = 0;
+        }
         cx.send(peer, Message::Digest(Digest { salt, after, until, prints }));
     }
 
@@ -150,31 +165,33 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             let mine = print::<I, A>(salt, note, accused);
             let at = known.partition_point(|&theirs| theirs >> 14 < mine >> 14);
             let theirs = known.get(at).filter(|&theirs| theirs >> 14 == mine >> 14);
-            theirs.map_or((true, accused), |&theirs| lacks(theirs, mine))
+            let nothing = Lack { note: true, accusation: accused, accused_there: false };
+            theirs.map_or(nothing, |&theirs| lacks(theirs, mine))
         };
         let range = self.members.beyond(after);
         let range = range.take_while(|(_, one)| until.is_none_or(|until| one.peer <= until));
-        let mut notes: Vec<NoteOf<I, A>> = Vec::new();
-        let mut accusations: Vec<AccusationOf<I, A>> = Vec::new();
+        // Whom `from` would remove soon, and what `from` is accused of, come first.
+        let (mut urgent, mut notes, mut accusations) = (Vec::new(), Vec::new(), Vec::new());
         for (_, one) in range {
             let held = &one.profile;
-            let (note, accused) = lacking(&held.note, held.accusation.is_some());
-            notes.extend((note && one.standing.state != State::Dead).then_some(held.note));
-            accusations.extend(held.accusation.filter(|_| accused));
+            let lacking = lacking(&held.note, held.accusation.is_some());
+            if lacking.note && one.standing.state != State::Dead {
+                if lacking.accused_there { &mut urgent } else { &mut notes }.push(held.note);
+            }
+            accusations.extend(held.accusation.filter(|_| lacking.accusation));
         }
-        cx.rng().shuffle(&mut notes);
+        for list in [&mut urgent, &mut notes] {
+            cx.rng().shuffle(list);
+        }
         cx.rng().shuffle(&mut accusations);
         let own = self.note.filter(|_| within(cx.me(), after, until));
-        notes.splice(0..0, own.filter(|note| lacking(note, false).0));
-        let (mut notes, mut accusations) = (notes.into_iter(), accusations.into_iter());
-        for _ in 0..PAGES {
-            let mut news = News { notes: Bounded::new(), accusations: Bounded::new() };
-            news.notes.fill(notes.by_ref().take(NOTES));
-            news.accusations.fill(accusations.by_ref().take(ACCUSATIONS));
-            if news.notes.is_empty() && news.accusations.is_empty() {
-                break;
-            }
-            cx.send(from, Message::News(news));
+        let own = own.filter(|note| lacking(note, false).note);
+        let asker =
+            self.members.find(from).and_then(|slot| self.members.at(slot).profile.accusation);
+        let notes = own.into_iter().chain(urgent).chain(notes).collect();
+        let accusations = asker.into_iter().chain(accusations).collect();
+        for page in paged::<I, A>(notes, accusations).into_iter().take(PAGES) {
+            cx.send(from, Message::News(page));
         }
     }
 }
@@ -184,10 +201,35 @@ fn within<I: PeerId>(peer: I, after: Option<I>, until: Option<I>) -> bool {
     after.is_none_or(|after| peer > after) && until.is_none_or(|until| peer <= until)
 }
 
-/// The `most` candidates told least, of those told less often than `limit`.
-fn least(all: impl Iterator<Item = Candidate>, limit: u8, most: usize) -> Vec<Candidate> {
+/// The candidates told least, of those told less often than `limit`: as many as a message `holds`,
+/// and more, for [`PAGES`], of those told less than a third as often.
+fn least(
+    all: impl Iterator<Item = Candidate>,
+    limit: u8,
+    holds: usize,
+    random: &mut Random,
+) -> Vec<Candidate> {
     let mut fresh: Vec<Candidate> = all.filter(|&(told, _)| told < limit).collect();
-    fresh.sort_unstable();
-    fresh.truncate(most);
+    // Of those told as often, any: else all members would tell the same.
+    random.shuffle(&mut fresh);
+    fresh.sort_by_key(|&(told, _)| told);
+    let hot = fresh.partition_point(|&(told, _)| told < limit / 3);
+    fresh.truncate(hot.clamp(holds, holds * PAGES));
     fresh
+}
+
+/// Messages of these notes and accusations, in this order.
+fn paged<I: PeerId, A: Signer>(
+    notes: Vec<NoteOf<I, A>>,
+    accusations: Vec<AccusationOf<I, A>>,
+) -> Vec<NewsOf<I, A>> {
+    let pages = notes.len().div_ceil(NOTES).max(accusations.len().div_ceil(ACCUSATIONS));
+    let (mut notes, mut accusations) = (notes.into_iter(), accusations.into_iter());
+    let page = |_| {
+        let mut page = News { notes: Bounded::new(), accusations: Bounded::new() };
+        page.notes.fill(notes.by_ref().take(NOTES));
+        page.accusations.fill(accusations.by_ref().take(ACCUSATIONS));
+        page
+    };
+    (0..pages).map(page).collect()
 }

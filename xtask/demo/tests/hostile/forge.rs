@@ -331,7 +331,7 @@ fn entries(me: u32, wall: u64, random: &mut Random) -> Message<u32, 32, 128> {
                 let count = edge(random) as u32;
                 let value = random.chance(0.8).then(|| Blob::new([7; 40]).unwrap());
                 let key = Blob::new(format!("lie {}", random.below(300))).unwrap();
-                Update { key, stamp: Stamp { micros, count, origin: id(me, random) }, value }
+                Update::new(key, Stamp { micros, count, origin: id(me, random) }, value)
             };
             Message::Updates(page::<_, PAGE>(random, 20, update))
         }

@@ -1,0 +1,179 @@
+//! An agent's settings, each checked, and what they mean.
+//!
+//! Not a protocol: text in, typed values out, errors that name where the text came from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use gossip_net::Keyring;
+use tracing::level_filters::LevelFilter;
+
+use crate::contacts::Contact;
+use crate::exit::Failure;
+use crate::keys;
+use crate::load::Load;
+use crate::settings::{Setting, Settings};
+use crate::stack::Name;
+
+/// What an agent is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) name: String,
+    pub(crate) card: Name,
+    pub(crate) cluster: String,
+    pub(crate) bind: SocketAddr,
+    pub(crate) advertise: Option<SocketAddr>,
+    pub(crate) join: Vec<Contact>,
+    pub(crate) join_file: Option<PathBuf>,
+    pub(crate) tick: Duration,
+    pub(crate) load: Load,
+    pub(crate) state: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) keys: Option<Keyring>,
+    pub(crate) plaintext: bool,
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) log: LevelFilter,
+}
+
+impl Config {
+    /// Checks all settings; `secrets` is the variable that may hold some.
+    pub(crate) fn check(settings: &Settings, secrets: Option<&str>) -> Result<Self, Failure> {
+        let name: String = required(settings, "name")?;
+        let wrong_name = |e| wrong(settings, "name", e);
+        let card = Name::new(&name).map_err(|e| wrong_name(e.to_string()))?;
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
+            return Err(wrong_name("it is part of a file's name: not empty, no `/`".to_owned()));
+        }
+        let key_file: Option<PathBuf> = optional(settings, "key-file")?;
+        let Span(tick) = required(settings, "tick")?;
+        let config = Self {
+            name,
+            card,
+            cluster: required(settings, "cluster")?,
+            bind: required(settings, "bind")?,
+            advertise: optional(settings, "advertise")?,
+            join: all(settings, "join")?,
+            join_file: optional(settings, "join-file")?,
+            tick,
+            load: required(settings, "load")?,
+            state: optional(settings, "state")?,
+            record: optional(settings, "record")?,
+            keys: keys::load(key_file.as_deref(), secrets)?,
+            key_file,
+            plaintext: required(settings, "plaintext")?,
+            metrics: optional(settings, "metrics")?,
+            log: required(settings, "log")?,
+        };
+        config.check_reach(settings)?;
+        if config.record.is_some() && config.state.is_some() {
+            let what = "not with state: what that gives back to the node is not in a recording";
+            return Err(wrong(settings, "record", what.to_owned()));
+        }
+        Ok(config)
+    }
+
+    /// Whether it may go where others reach it.
+    fn check_reach(&self, settings: &Settings) -> Result<(), Failure> {
+        let Self { bind, advertise, keys, plaintext, .. } = self;
+        if !bind.ip().is_loopback() && keys.is_none() && !plaintext {
+            let what = format!(
+                "others reach {bind}, and there are no keys: make a secret with `gossip keygen \
+                 FILE`, copy it to all nodes and say --key-file FILE; or say --plaintext if \
+                 everybody on the network can be trusted"
+            );
+            return Err(wrong(settings, "bind", what));
+        }
+        if bind.ip().is_unspecified() && advertise.is_none() {
+            let what = format!(
+                "{bind} is every address of this host: say with --advertise which one peers use"
+            );
+            return Err(wrong(settings, "bind", what));
+        }
+        let hour = Duration::from_secs(3_600);
+        if !(Duration::from_millis(1)..=hour).contains(&self.tick) {
+            return Err(wrong(settings, "tick", "from 1ms to 1h".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+fn wrong(settings: &Settings, name: &str, what: String) -> Failure {
+    match settings.get(name) {
+        Some(setting) => setting.wrong(what),
+        None => Failure::usage(format!("{name}: {what}")),
+    }
+}
+
+fn parse<T: FromStr<Err: std::fmt::Display>>(setting: &Setting, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|e| setting.wrong(format!("`{text}`: {e}")))
+}
+
+fn all<T: FromStr<Err: std::fmt::Display>>(
+    settings: &Settings,
+    name: &str,
+) -> Result<Vec<T>, Failure> {
+    let Some(setting) = settings.get(name) else { return Ok(Vec::new()) };
+    setting.values.iter().map(|text| parse(setting, text)).collect()
+}
+
+fn optional<T: FromStr<Err: std::fmt::Display>>(
+    settings: &Settings,
+    name: &str,
+) -> Result<Option<T>, Failure> {
+    let Some(setting) = settings.get(name) else { return Ok(None) };
+    let text = setting.values.last().filter(|text| !text.is_empty());
+    text.map(|text| parse(setting, text)).transpose()
+}
+
+fn required<T: FromStr<Err: std::fmt::Display>>(
+    settings: &Settings,
+    name: &str,
+) -> Result<T, Failure> {
+    let missing = || wrong(settings, name, "it must be said".to_owned());
+    optional(settings, name)?.ok_or_else(missing)
+}
+
+/// A time with its unit, such as `1s` or `250ms`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
+        let number: f64 = digits.parse().map_err(|_| "a number and its unit, like 250ms or 1s")?;
+        let unit = match &text[digits.len()..] {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "" => return Err("say the unit: us, ms, s, m or h".to_owned()),
+            other => return Err(format!("`{other}` is no unit: us, ms, s, m or h")),
+        };
+        let span = Duration::try_from_secs_f64(number * unit);
+        span.map(Self).map_err(|_| "not negative, and not for ever".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_a_unit() {
+        let span = |text: &str| text.parse::<Span>().map(|span| span.0);
+        assert_eq!(span("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(span("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
+        assert!(span("5").unwrap_err().contains("unit"));
+        assert!(span("5d").unwrap_err().contains("`d` is no unit"));
+        for bad in ["", "s", "-1s", "NaNs", "1e30h", "1 s", "ß"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+}

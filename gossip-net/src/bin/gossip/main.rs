@@ -1,0 +1,35 @@
+//! The program `gossip`: an agent that runs a stack of every style of gossip, and the verbs that
+//! talk to it over a local socket.
+//!
+//! Not a protocol: the stack is in `stack.rs`, what the verbs say in `protocol.rs`.
+
+mod admin;
+mod agent;
+mod cli;
+mod client;
+mod clock;
+mod config;
+mod contacts;
+mod exit;
+mod journal;
+mod keeper;
+mod keys;
+mod limit;
+mod load;
+mod protocol;
+mod replay;
+mod scrape;
+mod settings;
+mod socket;
+mod stack;
+mod table;
+mod views;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
