@@ -28,17 +28,20 @@
 //!
 //! - One side asks and learns the difference, the other remembers nothing: loss, doubling and order
 //!   of datagrams cost time only.
+//! - A question is about [`RANGES`] ranges, and the next waits for its answers: round trips grow with
+//!   the number of differences, d / 16 and more, where the paper's grow with the depth alone. That
+//!   bounds what is under way, and costs time only.
 //! - Sums of parts travel as 64 bits. If those of two different parts agree, the sum at the end
 //!   does not, and the session says so.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use gossip_core::message;
 use gossip_core::wire::{Bounded, Wire};
 
+use super::{End, Reconcile};
 use crate::page::MESSAGE;
-use crate::sketch::{End, Fingerprint};
+use crate::sketch::Fingerprint;
 
 /// Items that are sent rather than the sums of their parts. Our choice: as long as the sums.
 pub const LEAF: usize = 32;
@@ -71,6 +74,11 @@ impl Item {
     /// The element of this fingerprint.
     pub const fn new(order: u64, print: Fingerprint) -> Self {
         Self { order, print: print.0.to_be_bytes() }
+    }
+
+    /// The element's fingerprint.
+    pub const fn print(&self) -> Fingerprint {
+        Fingerprint(self.bits())
     }
 
     const fn bits(&self) -> u128 {
@@ -205,14 +213,6 @@ const fn short(sum: u128) -> [u8; 8] {
     (sum as u64).to_le_bytes()
 }
 
-/// Answers `ask` about `set`, with `most` datagrams at most.
-pub fn answer(set: &Sorted, ask: &Ask, most: usize) -> Vec<Answer> {
-    let sum = set.total().to_le_bytes();
-    let about =
-        |range: &Range| Answer { nonce: ask.nonce, sum, range: *range, body: body(set, range) };
-    ask.ranges.iter().take(most).map(about).collect()
-}
-
 fn body(set: &Sorted, range: &Range) -> Body {
     let (start, end) = set.places(range);
     let len = end - start;
@@ -231,26 +231,10 @@ fn body(set: &Sorted, range: &Range) -> Body {
 }
 
 /// What the other side's items are to ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
-    /// Those that only the other side has.
-    pub theirs: Vec<Item>,
-    /// Those that only we have.
-    pub ours: Vec<Item>,
-}
+pub type Difference = super::Difference<Item>;
 
 /// What comes next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Nothing: wait.
-    Wait,
-    /// Send this.
-    Ask(Box<Ask>),
-    /// The difference is known.
-    Done(Difference),
-    /// It will not be known.
-    Ended(End),
-}
+pub type Step = super::Step<Ask, Item>;
 
 /// The side of a session that asks. The set must stay as it is while it lasts.
 #[derive(Clone, Debug)]
@@ -282,41 +266,6 @@ impl Session {
         };
         let ask = session.ask();
         (session, ask)
-    }
-
-    /// Takes an answer about the set that is not `set`.
-    pub fn take(&mut self, set: &Sorted, answer: &Answer) -> Step {
-        let asked = self.asked.iter().position(|range| *range == answer.range);
-        let (true, Some(at)) = (answer.nonce == self.nonce, asked) else { return Step::Wait };
-        if *self.sum.get_or_insert(answer.sum) != answer.sum {
-            return Step::Ended(End::Restless);
-        }
-        let Some(left) = self.left.checked_sub(1) else { return Step::Ended(End::TooMany) };
-        self.left = left;
-        self.silences = 0;
-        self.asked.swap_remove(at);
-        let sound = match &answer.body {
-            Body::Items(theirs) => self.compare(set, &answer.range, theirs),
-            Body::Parts(parts) => self.divide(set, &answer.range, parts),
-        };
-        if !sound {
-            Step::Ended(End::Inconsistent)
-        } else if !self.asked.is_empty() {
-            Step::Wait
-        } else if !self.open.is_empty() {
-            Step::Ask(Box::new(self.ask()))
-        } else {
-            self.prove(set, answer.sum)
-        }
-    }
-
-    /// Nothing has come for as long as a round trip takes.
-    pub fn silence(&mut self) -> Step {
-        self.silences += 1;
-        if self.silences >= SILENCES {
-            return Step::Ended(End::Silent);
-        }
-        Step::Ask(Box::new(self.question()))
     }
 
     /// Asks about the next ranges.
@@ -381,5 +330,52 @@ impl Session {
         found.theirs.sort_unstable();
         found.ours.sort_unstable();
         Step::Done(found)
+    }
+}
+
+impl Reconcile for Session {
+    type Set = Sorted;
+    type Ask = Ask;
+    type Answer = Answer;
+    type Key = Item;
+
+    fn take(&mut self, set: &Sorted, answer: &Answer) -> Step {
+        let asked = self.asked.iter().position(|range| *range == answer.range);
+        let (true, Some(at)) = (answer.nonce == self.nonce, asked) else { return Step::Wait };
+        if *self.sum.get_or_insert(answer.sum) != answer.sum {
+            return Step::Ended(End::Restless);
+        }
+        let Some(left) = self.left.checked_sub(1) else { return Step::Ended(End::TooMany) };
+        self.left = left;
+        self.silences = 0;
+        self.asked.swap_remove(at);
+        let sound = match &answer.body {
+            Body::Items(theirs) => self.compare(set, &answer.range, theirs),
+            Body::Parts(parts) => self.divide(set, &answer.range, parts),
+        };
+        if !sound {
+            Step::Ended(End::Inconsistent)
+        } else if !self.asked.is_empty() {
+            Step::Wait
+        } else if !self.open.is_empty() {
+            Step::Ask(self.ask())
+        } else {
+            self.prove(set, answer.sum)
+        }
+    }
+
+    fn silence(&mut self, _: &Sorted) -> Step {
+        self.silences += 1;
+        if self.silences >= SILENCES {
+            return Step::Ended(End::Silent);
+        }
+        Step::Ask(self.question())
+    }
+
+    fn answer(set: &Sorted, ask: &Ask, most: usize) -> Vec<Answer> {
+        let sum = set.total().to_le_bytes();
+        let about =
+            |range: &Range| Answer { nonce: ask.nonce, sum, range: *range, body: body(set, range) };
+        ask.ranges.iter().take(most).map(about).collect()
     }
 }

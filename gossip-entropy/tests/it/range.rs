@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use gossip_core::random::{Key, Random};
 use gossip_core::{Bounded, Wire};
 use gossip_entropy::reconcile::range::{
-    Answer, Ask, Body, Difference, Item, Part, Session, Sorted, Step, answer,
+    Answer, Ask, Body, Difference, Item, Part, Session, Sorted, Step,
 };
-use gossip_entropy::sketch::End;
+use gossip_entropy::reconcile::{End, Reconcile};
 
 use crate::exchange::element;
 
@@ -54,7 +54,7 @@ fn run(pair: &Pair, loss: f64, random: &mut Random) -> Run {
     loop {
         let step = if let Some(ask) = asks.pop_front() {
             if random.unit() >= loss {
-                answers.extend(answer(&pair.answers, &ask, usize::MAX));
+                answers.extend(Session::answer(&pair.answers, &ask, usize::MAX));
             }
             if loss > 0.0 {
                 random.shuffle(&mut answers);
@@ -67,11 +67,11 @@ fn run(pair: &Pair, loss: f64, random: &mut Random) -> Run {
             }
             if random.unit() < loss { Step::Wait } else { session.take(&pair.asks, &answer) }
         } else {
-            session.silence()
+            session.silence(&pair.asks)
         };
         match step {
             Step::Wait => {}
-            Step::Ask(ask) => asks.push_back(*ask),
+            Step::Ask(ask) => asks.push_back(ask),
             Step::Done(difference) => return Run { end: Ok(difference), bytes },
             Step::Ended(end) => return Run { end: Err(end), bytes },
         }
@@ -154,7 +154,7 @@ fn endless_parts_are_an_end() {
         let to = ask.ranges[0].to;
         let body = parts(&[Part { to, sum: [taken; 8] }]);
         match session.take(&set, &reply(&ask, body)) {
-            Step::Ask(next) => ask = *next,
+            Step::Ask(next) => ask = next,
             step => {
                 assert_eq!((step, taken), (Step::Ended(End::TooMany), 50));
                 break;
@@ -190,7 +190,7 @@ fn lies_are_an_end() {
 fn strangers_changes_and_silence() {
     let both = pair(2_000, 200, false, &mut Key::new(1).random(0));
     let (mut session, ask) = opened();
-    let right = &answer(&both.answers, &ask, 1)[0];
+    let right = &Session::answer(&both.answers, &ask, 1)[0];
     let foreign = Answer { nonce: [8; 4], ..right.clone() };
     assert_eq!(session.take(&both.asks, &foreign), Step::Wait);
     let Step::Ask(next) = session.take(&both.asks, right) else { panic!("no question") };
@@ -199,7 +199,8 @@ fn strangers_changes_and_silence() {
     assert_eq!(session.take(&both.asks, &changed), Step::Ended(End::Restless));
 
     let (mut silent, _) = opened();
-    let end = (0..100).map(|_| silent.silence()).find(|step| !matches!(step, Step::Ask(_)));
+    let end =
+        (0..100).map(|_| silent.silence(&both.asks)).find(|step| !matches!(step, Step::Ask(_)));
     assert_eq!(end, Some(Step::Ended(End::Silent)));
 }
 
@@ -211,7 +212,7 @@ fn fuzzed_frames_do_nothing() {
     for trial in 0..20_000 {
         let (mut session, ask) = opened();
         let mut bytes = Vec::new();
-        answer(&both.answers, &ask, 1)[0].encode(&mut bytes);
+        Session::answer(&both.answers, &ask, 1)[0].encode(&mut bytes);
         for _ in 0..=random.below(3) {
             let at = random.below(bytes.len());
             bytes[at] = random.next_u64() as u8;
