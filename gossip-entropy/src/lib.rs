@@ -11,6 +11,7 @@
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
 //! | [`sketch`] | sketches of sets, from which their difference follows |
+//! | [`reconcile`] | what sessions that compare sets have in common; sums of ranges |
 //! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
@@ -32,6 +33,7 @@ pub mod page;
 mod path;
 mod read;
 mod recent;
+pub mod reconcile;
 pub mod replica;
 mod seal;
 pub mod sketch;

@@ -27,5 +27,6 @@ pub mod wire;
 pub use answer::answer;
 pub use digest::{Digest, Fingerprint, Keys};
 pub use gf63::Field;
-pub use session::{Difference, End, Session, Step};
+pub use session::{Difference, Session, Step};
+
 pub use set::SetSketch;

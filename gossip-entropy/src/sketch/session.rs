@@ -16,8 +16,7 @@
 //! # What holds
 //!
 //! A session ends with the difference of the two sets' identifiers as they are, or says why not:
-//! see
-//! [`End`]. That it ends with another one has probability 2^-128 for those who do not know the
+//! see [`End`]. That it ends with another one has probability 2^-128 for those who do not know the
 //! secret. The side that asks decides what is sent and when: frames that it did not ask for are not
 //! read. It takes each of the 178 frames once, decodes at most [`QUESTIONS`] PinSketches and one
 //! residue a frame, and ends after as many questions: nobody can keep it busy.
@@ -32,51 +31,23 @@ use alloc::vec::Vec;
 
 use gossip_core::wire::{Blob, Bounded};
 
+use super::answer::answer;
 use super::digest::Check;
 use super::peel::{FRAMES, Peel, odd_ones, read};
 use super::pinsketch::{CAPACITY, decode, unpack};
 use super::set::SetSketch;
 use super::wire::{Ask, Frame, Need, Span};
+use crate::reconcile::{self, End, Known, Reconcile};
 
 /// Questions in a session. A window grows by a quarter at least with each that is answered, so that
 /// 16 lead from the first cells to the last. Our choice.
 pub const QUESTIONS: u32 = 24;
 
 /// What the other side's identifiers are to ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
-    /// Those that only the other side has.
-    pub theirs: Vec<u64>,
-    /// Those that only we have.
-    pub ours: Vec<u64>,
-}
-
-/// Why a session has ended without a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// There are more differences than the cells can tell.
-    TooMany,
-    /// What came is not from a set, or two elements share an identifier. Another salt helps against
-    /// the latter.
-    Inconsistent,
-    /// The other side did not answer.
-    Silent,
-    /// The other side's set does not stay as it is for long enough.
-    Restless,
-}
+pub type Difference = reconcile::Difference<u64>;
 
 /// What comes next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Nothing: wait.
-    Wait,
-    /// Send this.
-    Ask(Ask),
-    /// The difference is known.
-    Done(Difference),
-    /// It will not be known.
-    Ended(End),
-}
+pub type Step = reconcile::Step<Ask, u64>;
 
 /// A PinSketch of the difference, less what the cells have given up.
 #[derive(Clone, Debug)]
@@ -315,5 +286,24 @@ impl Session {
         spans.fill(runs);
         let need = Need::More { root: self.root_due as u8, spans };
         Step::Ask(Ask { nonce: self.nonce, salt: self.salt, need })
+    }
+}
+
+impl Reconcile for Session {
+    type Set = Known;
+    type Ask = Ask;
+    type Answer = Frame;
+    type Key = u64;
+
+    fn take(&mut self, set: &Known, frame: &Frame) -> Step {
+        Self::take(self, set.sketch(), frame, |id| set.has(id))
+    }
+
+    fn silence(&mut self, set: &Known) -> Step {
+        Self::silence(self, set.sketch())
+    }
+
+    fn answer(set: &Known, ask: &Ask, most: usize) -> Vec<Frame> {
+        answer(set.sketch(), ask, most)
     }
 }

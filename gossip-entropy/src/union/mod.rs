@@ -41,10 +41,11 @@ use gossip_core::{
 mod elements;
 
 use crate::page::{MESSAGE, PAGE, Page};
+use crate::reconcile::End;
 use crate::replica::Secret;
 use crate::sketch::digest::Digest;
 use crate::sketch::wire::{Ask, Frame};
-use crate::sketch::{Difference, End, Session, SetSketch, Step, answer};
+use crate::sketch::{Difference, Session, SetSketch, Step, answer};
 use elements::Elements;
 
 /// Rounds between two salts. Our choice.

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use gossip_core::Wire;
 use gossip_core::random::Random;
+use gossip_entropy::reconcile::End;
 use gossip_entropy::sketch::wire::Frame;
-use gossip_entropy::sketch::{Difference, End, Fingerprint, Session, SetSketch, Step, answer};
+use gossip_entropy::sketch::{Difference, Fingerprint, Session, SetSketch, Step, answer};
 
 /// A set and its sketches.
 #[derive(Clone, Default)]

@@ -10,6 +10,7 @@ mod integrity;
 mod laws;
 mod merge;
 mod pair;
+mod range;
 mod sketch;
 mod spread;
 mod ten;

@@ -6,9 +6,10 @@
 use gossip_core::random::{Key, Random};
 use gossip_core::wire::Blob;
 use gossip_entropy::Secret;
+use gossip_entropy::reconcile::End;
 use gossip_entropy::sketch::session::QUESTIONS;
 use gossip_entropy::sketch::wire::{Ask, Frame, Need};
-use gossip_entropy::sketch::{Difference, End, Fingerprint, Keys, Session, Step, answer};
+use gossip_entropy::sketch::{Difference, Fingerprint, Keys, Session, Step, answer};
 
 use crate::exchange::{Loss, NONE, element, expected, run, sides};
 

@@ -1,0 +1,98 @@
+//! Reconciliation: making the difference of two sets known over bounded datagrams.
+//!
+//! Not a protocol: what all ways to do it have in common. The ways are in the modules below.
+//!
+//! | Module | What | When |
+//! |---|---|---|
+//! | [`range`] | sums of ranges, in order, divided down to the items | differences are neighbours |
+//! | [`sketch`](crate::sketch) | sketches as long as the difference | it is small against the sets |
+//!
+//! One side asks and learns the difference; the other remembers nothing between two questions, so
+//! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.
+
+pub mod range;
+mod set;
+
+use alloc::vec::Vec;
+
+pub use set::Known;
+
+/// The side that asks in a session that makes the difference of two sets known.
+///
+/// What it is opened with differs from way to way, and so it is opened by a function of its own.
+/// The set must stay as it is while a session lasts, unless its type says otherwise.
+///
+/// ```
+/// use gossip_entropy::reconcile::range::{Item, Session, Sorted};
+/// use gossip_entropy::reconcile::{Reconcile, Step};
+/// use gossip_entropy::sketch::Fingerprint;
+///
+/// let here = Sorted::new([Item::new(1, Fingerprint(7))]);
+/// let there = Sorted::new([Item::new(1, Fingerprint(7)), Item::new(2, Fingerprint(9))]);
+/// let (mut session, ask) = Session::open([0; 4], 100);
+/// let answers = Session::answer(&there, &ask, 10);
+/// let Step::Done(difference) = session.take(&here, &answers[0]) else { panic!() };
+/// assert_eq!(difference.theirs, [Item::new(2, Fingerprint(9))]);
+/// ```
+pub trait Reconcile {
+    /// A set, as both sides hold it.
+    type Set: ?Sized;
+    /// A question.
+    type Ask;
+    /// An answer.
+    type Answer;
+    /// By which an element of the difference is known.
+    type Key;
+
+    /// Takes an answer. `set` is that of the side that asks.
+    fn take(&mut self, set: &Self::Set, answer: &Self::Answer) -> Step<Self::Ask, Self::Key>;
+
+    /// Nothing has come for as long as a round trip takes.
+    fn silence(&mut self, set: &Self::Set) -> Step<Self::Ask, Self::Key>;
+
+    /// Answers `ask` about `set`, that of the side that is asked, with as many datagrams as `most`
+    /// allows.
+    fn answer(set: &Self::Set, ask: &Self::Ask, most: usize) -> Vec<Self::Answer>;
+}
+
+/// What the other side's set is to ours, each in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference<K> {
+    /// Those that only the other side has.
+    pub theirs: Vec<K>,
+    /// Those that only we have.
+    pub ours: Vec<K>,
+}
+
+impl<K> Default for Difference<K> {
+    fn default() -> Self {
+        Self { theirs: Vec::new(), ours: Vec::new() }
+    }
+}
+
+/// Why a session has ended without a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// There are more differences than can be told, or more answers than may be taken.
+    TooMany,
+    /// What came is not from a set, or two elements share an identifier. Another salt helps against
+    /// the latter.
+    Inconsistent,
+    /// The other side did not answer.
+    Silent,
+    /// The other side's set does not stay as it is for long enough.
+    Restless,
+}
+
+/// What comes next in a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step<A, K> {
+    /// Nothing: wait.
+    Wait,
+    /// Send this.
+    Ask(A),
+    /// The difference is known, and proven by 128 bits.
+    Done(Difference<K>),
+    /// It will not be known.
+    Ended(End),
+}

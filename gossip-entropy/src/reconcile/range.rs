@@ -1,0 +1,381 @@
+//! Finding out how two sets differ by sums over ranges of their order.
+//!
+//! After Meyer, *Range-based set reconciliation*, SRDS 2023 (arXiv 2212.13567).
+//!
+//! For sets with an order in which differences are neighbours, as those of the newest are in order
+//! of time: they then cost little more than one. Differences at random places cost a path each, and
+//! [sketches](crate::sketch) far less.
+//!
+//! ```text
+//! ask:          about the range of all items
+//! asked:        up to LEAF items in the range: send them
+//!               more: send the sums of PARTS parts of it, as many items in each
+//! on items:     what only one side has is the difference in this range
+//! on sums:      ask about the parts whose sums differ from ours
+//! when nothing is left to ask: the difference must take our sum to theirs, all 128 bits; else the
+//!               session has failed
+//! when nothing comes: ask again
+//! ```
+//!
+//! # What holds
+//!
+//! A session ends with the difference of both sets, or says why not: see [`End`]. That it ends with
+//! another has probability 2^-128 for those who do not know the secret of the fingerprints. Answers
+//! that were not asked for are not read, and each that is read settles a range that was: a session
+//! takes as many answers as it was opened for, and nobody can keep it busy.
+//!
+//! # Deviations from the paper
+//!
+//! - One side asks and learns the difference, the other remembers nothing: loss, doubling and order
+//!   of datagrams cost time only.
+//! - A question is about [`RANGES`] ranges, and the next waits for its answers: round trips grow with
+//!   the number of differences, d / 16 and more, where the paper's grow with the depth alone. That
+//!   bounds what is under way, and costs time only.
+//! - Sums of parts travel as 64 bits. If those of two different parts agree, the sum at the end
+//!   does not, and the session says so.
+
+use alloc::vec::Vec;
+
+use gossip_core::message;
+use gossip_core::wire::{Bounded, Wire};
+
+use super::{End, Reconcile};
+use crate::page::MESSAGE;
+use crate::sketch::Fingerprint;
+
+/// Items that are sent rather than the sums of their parts. Our choice: as long as the sums.
+pub const LEAF: usize = 32;
+
+/// Parts of a range. The number that negentropy, the best known implementation, has.
+pub const PARTS: usize = 16;
+
+/// Ranges in a question, and therefore answers on their way. Our choice: a datagram's worth.
+pub const RANGES: usize = 16;
+
+/// How often in a row nothing may come. Our choice: with 10 % lost each way, a lone question goes
+/// unanswered as often once in 10^11.
+const SILENCES: u32 = 16;
+
+message! {
+    /// An element, as it stands in the order of its set.
+    #[derive(Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Item {
+        /// By which items are ordered first; time, for instance.
+        pub order: u64,
+        /// The element's fingerprint, the highest byte first.
+        pub print: [u8; 16],
+    }
+}
+
+impl Item {
+    const FIRST: Self = Self { order: 0, print: [0; 16] };
+    const LAST: Self = Self { order: u64::MAX, print: [u8::MAX; 16] };
+
+    /// The element of this fingerprint.
+    pub const fn new(order: u64, print: Fingerprint) -> Self {
+        Self { order, print: print.0.to_be_bytes() }
+    }
+
+    /// The element's fingerprint.
+    pub const fn print(&self) -> Fingerprint {
+        Fingerprint(self.bits())
+    }
+
+    const fn bits(&self) -> u128 {
+        u128::from_be_bytes(self.print)
+    }
+
+    /// The next in order, of all that there could be.
+    const fn next(&self) -> Self {
+        match self.bits().checked_add(1) {
+            Some(bits) => Self { order: self.order, print: bits.to_be_bytes() },
+            None => Self { order: self.order.saturating_add(1), print: [0; 16] },
+        }
+    }
+}
+
+message! {
+    /// All items from one to another, both included.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct Range {
+        /// The first.
+        pub from: Item,
+        /// The last.
+        pub to: Item,
+    }
+}
+
+message! {
+    /// A part of a range. It begins where the part before it ends.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct Part {
+        /// The last item that would be in it.
+        pub to: Item,
+        /// The lowest 64 bits of the sum of its fingerprints.
+        pub sum: [u8; 8],
+    }
+}
+
+message! {
+    /// What one side asks of the other.
+    #[derive(PartialEq)]
+    pub struct Ask {
+        /// The session, drawn at random by the one who asks.
+        pub nonce: [u8; 4],
+        /// What about.
+        pub ranges: Bounded<Range, RANGES>,
+    }
+}
+
+message! {
+    /// What is in a range.
+    #[derive(PartialEq)]
+    pub enum Body {
+        /// These.
+        Items(Bounded<Item, LEAF>),
+        /// More than fit.
+        Parts(Bounded<Part, PARTS>),
+    }
+}
+
+message! {
+    /// The answer about one range.
+    #[derive(PartialEq)]
+    pub struct Answer {
+        /// That of the question.
+        pub nonce: [u8; 4],
+        /// The sum of all fingerprints of the set: answers about different states do not mix.
+        pub sum: [u8; 16],
+        /// The range.
+        pub range: Range,
+        /// What is in it.
+        pub body: Body,
+    }
+}
+
+const _: () = assert!(Ask::MAX_LEN <= MESSAGE && Answer::MAX_LEN <= MESSAGE, "too long");
+
+/// A set in order, with sums of all its ranges.
+///
+/// ```
+/// use gossip_entropy::reconcile::range::{Item, Sorted};
+/// use gossip_entropy::sketch::Fingerprint;
+///
+/// let set = Sorted::new([Item::new(2, Fingerprint(7)), Item::new(1, Fingerprint(9))]);
+/// assert_eq!(set.items()[0].order, 1);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Sorted {
+    items: Vec<Item>,
+    /// The sum of the fingerprints of all items before the one at the same place.
+    sums: Vec<u128>,
+}
+
+impl Sorted {
+    /// Sorts items, and drops those that are there twice.
+    pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
+        let mut items: Vec<Item> = items.into_iter().collect();
+        items.sort_unstable();
+        items.dedup();
+        let mut sums = Vec::with_capacity(items.len() + 1);
+        sums.push(0);
+        let mut sum = 0u128;
+        for item in &items {
+            sum = sum.wrapping_add(item.bits());
+            sums.push(sum);
+        }
+        Self { items, sums }
+    }
+
+    /// All items, in order.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The places of a range's items.
+    fn places(&self, range: &Range) -> (usize, usize) {
+        let start = self.items.partition_point(|item| *item < range.from);
+        let end = self.items.partition_point(|item| *item <= range.to);
+        (start, end.max(start))
+    }
+
+    fn sum(&self, (start, end): (usize, usize)) -> u128 {
+        let at = |place: usize| self.sums.get(place).copied().unwrap_or_default();
+        at(end).wrapping_sub(at(start))
+    }
+
+    fn total(&self) -> u128 {
+        self.sum((0, self.items.len()))
+    }
+}
+
+const fn short(sum: u128) -> [u8; 8] {
+    (sum as u64).to_le_bytes()
+}
+
+fn body(set: &Sorted, range: &Range) -> Body {
+    let (start, end) = set.places(range);
+    let len = end - start;
+    if len <= LEAF {
+        let mut items = Bounded::new();
+        items.fill(set.items[start..end].iter().copied());
+        return Body::Items(items);
+    }
+    let mut parts = Bounded::new();
+    parts.fill((0..PARTS).map(|part| {
+        let (first, past) = (start + part * len / PARTS, start + (part + 1) * len / PARTS);
+        let to = if past == end { range.to } else { set.items[past - 1] };
+        Part { to, sum: short(set.sum((first, past))) }
+    }));
+    Body::Parts(parts)
+}
+
+/// What the other side's items are to ours.
+pub type Difference = super::Difference<Item>;
+
+/// What comes next.
+pub type Step = super::Step<Ask, Item>;
+
+/// The side of a session that asks. The set must stay as it is while it lasts.
+#[derive(Clone, Debug)]
+pub struct Session {
+    nonce: [u8; 4],
+    /// The sum of the other side's set.
+    sum: Option<[u8; 16]>,
+    /// Ranges that were asked about.
+    asked: Vec<Range>,
+    /// Ranges to ask about.
+    open: Vec<Range>,
+    found: Difference,
+    /// Answers that may still be taken.
+    left: u32,
+    silences: u32,
+}
+
+impl Session {
+    /// Opens a session that takes `most` answers at most, named by 32 random bits.
+    pub fn open(nonce: [u8; 4], most: u32) -> (Self, Ask) {
+        let mut session = Self {
+            nonce,
+            sum: None,
+            asked: Vec::new(),
+            open: Vec::from([Range { from: Item::FIRST, to: Item::LAST }]),
+            found: Difference::default(),
+            left: most,
+            silences: 0,
+        };
+        let ask = session.ask();
+        (session, ask)
+    }
+
+    /// Asks about the next ranges.
+    fn ask(&mut self) -> Ask {
+        let first = self.open.len().saturating_sub(RANGES);
+        self.asked = self.open.split_off(first);
+        self.question()
+    }
+
+    fn question(&self) -> Ask {
+        let mut ranges = Bounded::new();
+        ranges.fill(self.asked.iter().copied());
+        Ask { nonce: self.nonce, ranges }
+    }
+
+    fn compare(&mut self, set: &Sorted, range: &Range, theirs: &[Item]) -> bool {
+        let inside = theirs.iter().all(|item| range.from <= *item && *item <= range.to);
+        if !inside || !theirs.is_sorted_by(|a, b| a < b) {
+            return false;
+        }
+        let (start, end) = set.places(range);
+        let ours = &set.items[start..end];
+        let only = |these: &[Item], others: &[Item]| -> Vec<Item> {
+            let missing = |item: &&Item| others.binary_search(item).is_err();
+            these.iter().filter(missing).copied().collect()
+        };
+        self.found.theirs.extend(only(theirs, ours));
+        self.found.ours.extend(only(ours, theirs));
+        true
+    }
+
+    fn divide(&mut self, set: &Sorted, range: &Range, parts: &[Part]) -> bool {
+        let ends = parts.last().is_some_and(|last| last.to == range.to);
+        let first = parts.first().is_some_and(|first| first.to >= range.from);
+        if !ends || !first || !parts.is_sorted_by(|a, b| a.to < b.to) {
+            return false;
+        }
+        let mut from = range.from;
+        for part in parts {
+            let range = Range { from, to: part.to };
+            if short(set.sum(set.places(&range))) != part.sum {
+                self.open.push(range);
+            }
+            from = part.to.next();
+        }
+        true
+    }
+
+    /// The end: the difference must take our sum to theirs.
+    fn prove(&mut self, set: &Sorted, theirs: [u8; 16]) -> Step {
+        let mut sum = set.total();
+        for item in &self.found.theirs {
+            sum = sum.wrapping_add(item.bits());
+        }
+        for item in &self.found.ours {
+            sum = sum.wrapping_sub(item.bits());
+        }
+        if sum.to_le_bytes() != theirs {
+            return Step::Ended(End::Inconsistent);
+        }
+        let mut found = core::mem::take(&mut self.found);
+        found.theirs.sort_unstable();
+        found.ours.sort_unstable();
+        Step::Done(found)
+    }
+}
+
+impl Reconcile for Session {
+    type Set = Sorted;
+    type Ask = Ask;
+    type Answer = Answer;
+    type Key = Item;
+
+    fn take(&mut self, set: &Sorted, answer: &Answer) -> Step {
+        let asked = self.asked.iter().position(|range| *range == answer.range);
+        let (true, Some(at)) = (answer.nonce == self.nonce, asked) else { return Step::Wait };
+        if *self.sum.get_or_insert(answer.sum) != answer.sum {
+            return Step::Ended(End::Restless);
+        }
+        let Some(left) = self.left.checked_sub(1) else { return Step::Ended(End::TooMany) };
+        self.left = left;
+        self.silences = 0;
+        self.asked.swap_remove(at);
+        let sound = match &answer.body {
+            Body::Items(theirs) => self.compare(set, &answer.range, theirs),
+            Body::Parts(parts) => self.divide(set, &answer.range, parts),
+        };
+        if !sound {
+            Step::Ended(End::Inconsistent)
+        } else if !self.asked.is_empty() {
+            Step::Wait
+        } else if !self.open.is_empty() {
+            Step::Ask(self.ask())
+        } else {
+            self.prove(set, answer.sum)
+        }
+    }
+
+    fn silence(&mut self, _: &Sorted) -> Step {
+        self.silences += 1;
+        if self.silences >= SILENCES {
+            return Step::Ended(End::Silent);
+        }
+        Step::Ask(self.question())
+    }
+
+    fn answer(set: &Sorted, ask: &Ask, most: usize) -> Vec<Answer> {
+        let sum = set.total().to_le_bytes();
+        let about =
+            |range: &Range| Answer { nonce: ask.nonce, sum, range: *range, body: body(set, range) };
+        ask.ranges.iter().take(most).map(about).collect()
+    }
+}
