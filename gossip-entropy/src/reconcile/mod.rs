@@ -4,8 +4,8 @@
 //!
 //! | Module | What | When |
 //! |---|---|---|
-//! | [`range`] | sums of ranges, in order, divided down to the items | differences are neighbours |
-//! | [`sketch`](crate::sketch) | sketches as long as the difference | it is small against the sets |
+//! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
+//! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
 //!
 //! One side asks and learns the difference; the other remembers nothing between two questions, so
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.

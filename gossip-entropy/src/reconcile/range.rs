@@ -28,9 +28,9 @@
 //!
 //! - One side asks and learns the difference, the other remembers nothing: loss, doubling and order
 //!   of datagrams cost time only.
-//! - A question is about [`RANGES`] ranges, and the next waits for its answers: round trips grow with
-//!   the number of differences, d / 16 and more, where the paper's grow with the depth alone. That
-//!   bounds what is under way, and costs time only.
+//! - A question is about [`RANGES`] ranges, and the next waits for its answers: round trips grow
+//!   with the number of differences, d / 16 and more, where the paper's grow with the depth alone.
+//!   That bounds what is under way, and costs time only.
 //! - Sums of parts travel as 64 bits. If those of two different parts agree, the sum at the end
 //!   does not, and the session says so.
 

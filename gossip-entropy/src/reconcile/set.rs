@@ -25,8 +25,9 @@ pub struct Known {
 }
 
 impl Known {
-    /// Of these items. Of several that share an [identifier](crate::sketch::Fingerprint::id), the first in order
-    /// is taken; those who do not know the secret of the fingerprints bring none about.
+    /// Of these items. Of several that share an [identifier](crate::sketch::Fingerprint::id), the
+    /// first in order is taken; those who do not know the secret of the fingerprints bring none
+    /// about.
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
         let mut by_id: BTreeMap<u64, Item> = BTreeMap::new();
         for item in items {
