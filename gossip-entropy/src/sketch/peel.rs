@@ -12,8 +12,9 @@
 //! # What holds
 //!
 //! Each frame is taken once. Honest cells give up each element once, so that there are never more
-//! than cells; of more than that by eight, or of an element that does not belong in its cell, the
-//! cells are not those of a set, and peeling [ends](Peel::is_poisoned).
+//! than cells; of more than that by eight, or of more than three that do not belong in their cells,
+//! the cells are not those of a set, and peeling [ends](Peel::is_poisoned). Up to three are passed
+//! over: of several elements together, one in 2^32 looks like a single one.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -26,6 +27,11 @@ pub const FRAMES: usize = CELLS / FRAME;
 /// Elements beyond the number of cells before the cells are held for poisoned.
 const SPARE: usize = 8;
 
+/// Elements that do not belong in their cells before the cells are held for poisoned. A difference
+/// of 10^4 costs some 10^5 looks at cells, each of which is mistaken with probability 2^-32: once
+/// in 40,000 sessions, and four times in none.
+const STRAYS: usize = 3;
+
 /// The cells of a difference, as far as they have come and have not been taken apart.
 #[derive(Clone, Debug)]
 pub struct Peel {
@@ -35,6 +41,8 @@ pub struct Peel {
     found: Vec<u64>,
     /// Cells to look at.
     look: Vec<u32>,
+    /// What looked like an element that does not belong in its cell.
+    strays: usize,
     poisoned: bool,
 }
 
@@ -46,6 +54,7 @@ impl Default for Peel {
             frames: 0,
             found: Vec::new(),
             look: Vec::new(),
+            strays: 0,
             poisoned: false,
         }
     }
@@ -89,8 +98,9 @@ impl Peel {
             }
             let Some(id) = self.cells[at as usize].single() else { continue };
             if !Walk::new(id).take_while(|&cell| cell <= at as usize).any(|c| c == at as usize) {
-                self.poisoned = true;
-                break;
+                self.strays += 1;
+                self.poisoned = self.strays > STRAYS;
+                continue;
             }
             self.found.push(id);
             self.poisoned |= self.found.len() > self.frames * FRAME + SPARE;
@@ -269,7 +279,32 @@ mod tests {
                 peel.take(frame, &made_up, &[Cell::default(); FRAME]);
             }
             prop_assert!(peel.found().len() <= frames * FRAME + SPARE + 1);
-            prop_assert!(singles < 4 || peel.is_poisoned());
+            // A random element is in one cell of ten at most.
+            prop_assert!(singles < 16 || peel.is_poisoned());
+        }
+    }
+
+    /// Three cells that look like elements which belong elsewhere are passed over, and all else is
+    /// found; of four, the cells are not those of a set.
+    #[test]
+    fn a_mistaken_single_is_passed_over() {
+        let mut random = Key::new(3).random(0);
+        let theirs = ids(&mut random, 10);
+        let honest = cells(&theirs);
+        let empty = |at: usize| honest.frame(0)[at] == Cell::default();
+        let belongs = |id: u64, at: usize| Walk::new(id).take_while(|&c| c <= at).any(|c| c == at);
+        let places: Vec<usize> = (0..FRAME).filter(|&at| empty(at)).collect();
+        for (count, poisoned) in [(3, false), (4, true)] {
+            let mut frame = honest.frame(0).to_vec();
+            for &at in &places[..count] {
+                let stray = core::iter::repeat_with(|| random.next_u64() >> 1);
+                let stray = stray.into_iter().find(|&id| !belongs(id, at)).unwrap();
+                frame[at] = Cell::of(stray);
+            }
+            let mut peel = Peel::default();
+            peel.take(0, &frame, &[Cell::default(); FRAME]);
+            assert_eq!(peel.is_poisoned(), poisoned, "{count}");
+            assert!(poisoned || odd_ones(peel.found().to_vec()) == theirs, "{count}");
         }
     }
 
