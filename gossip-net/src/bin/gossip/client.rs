@@ -95,6 +95,9 @@ impl Client {
             }
             _ if self.json => data.to_string(),
             Show::Word(word) => (*word).to_owned(),
+            Show::Leave if data["acknowledged"] == 1 => {
+                "left; 1 member has acknowledged".to_owned()
+            }
             Show::Leave => format!("left; {} members have acknowledged", data["acknowledged"]),
             // As it is for programs; a terminal must not obey it.
             Show::Value if !io::stdout().is_terminal() => table::raw(&data["value"]),
