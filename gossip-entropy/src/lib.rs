@@ -11,7 +11,7 @@
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
 //! | [`sketch`] | sketches of sets, from which their difference follows |
-//! | [`reconcile`] | what sessions that compare sets have in common; sums of ranges |
+//! | [`reconcile`] | sessions that compare sets: every way by its name, and the choice among them |
 //! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.

@@ -4,16 +4,23 @@
 //!
 //! | Module | What | When |
 //! |---|---|---|
+//! | [`full`] | all identifiers | sets are small, or most elements differ |
 //! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
 //! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
+//!
+//! [`method`] has them all by name, and chooses among them by itself.
 //!
 //! One side asks and learns the difference; the other remembers nothing between two questions, so
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.
 
+pub mod full;
+pub mod method;
 pub mod range;
 mod set;
 
 use alloc::vec::Vec;
+
+use crate::sketch::digest::Check;
 
 pub use set::Known;
 
@@ -67,6 +74,15 @@ pub struct Difference<K> {
 impl<K> Default for Difference<K> {
     fn default() -> Self {
         Self { theirs: Vec::new(), ours: Vec::new() }
+    }
+}
+
+impl Difference<u64> {
+    /// Whether it takes a set of this check to one of check `theirs`.
+    pub(crate) fn leads_to(&self, mut check: Check, theirs: [u8; 16]) -> bool {
+        self.theirs.iter().for_each(|&id| check.add(id));
+        self.ours.iter().for_each(|&id| check.subtract(id));
+        check.to_bytes() == theirs
     }
 }
 

@@ -40,6 +40,11 @@ impl Known {
         &self.sketch
     }
 
+    /// The identifiers, in their order.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
     /// Whether an element has this identifier.
     pub fn has(&self, id: u64) -> bool {
         self.ids.binary_search(&id).is_ok()

@@ -17,9 +17,9 @@ use gossip_core::wire::Blob;
 use super::cells::FRAME;
 use super::estimator::Estimator;
 use super::peel::{FRAMES, write};
-use super::pinsketch::{CAPACITY, pack};
+use super::pinsketch::{CAPACITY, pack, packed_len};
 use super::set::SetSketch;
-use super::wire::{Ask, Frame, Need};
+use super::wire::{Ask, CELL_BYTES, Frame, Need};
 
 /// Up to which estimate one datagram is sent alone. The estimate of 115 differences is above it
 /// once in a million times, and of 200 differences cells need to find 85 only. Our choice.
@@ -30,18 +30,26 @@ const ALONE: f64 = 200.0;
 const RESIDUAL: usize = 32;
 
 /// Cells that are sent at once for each estimated difference: 1.15 are needed, and the estimate is
-/// a
-/// sixth off. Our choice.
+/// a sixth off. Our choice.
 const WINDOW: f64 = 1.35;
 
-/// How large a PinSketch, and how many frames of cells, answer the first question.
+/// How large a PinSketch, and how many frames of cells, answer the first question; they may be more
+/// than there are.
 fn plan(distance: f64) -> (usize, usize) {
     if distance <= ALONE {
         (((2.0 * distance) as usize + 6).min(CAPACITY), 0)
     } else {
-        let frames = (WINDOW * distance / FRAME as f64) as usize + 1;
-        (RESIDUAL, frames.min(FRAMES))
+        (RESIDUAL, (WINDOW * distance / FRAME as f64) as usize + 1)
     }
+}
+
+/// Bytes of sketches that answer `ask`, if it is a first question; `u64::MAX`, if there are more
+/// differences than they can tell.
+pub fn cost(set: &SetSketch, ask: &Ask) -> u64 {
+    let Need::First(theirs) = &ask.need else { return 0 };
+    let Some(theirs) = Estimator::from_bytes(theirs) else { return 0 };
+    let (capacity, frames) = plan(set.estimator().distance(&theirs));
+    if frames > FRAMES { u64::MAX } else { (packed_len(capacity) + frames * CELL_BYTES) as u64 }
 }
 
 /// Answers `ask` about `set`, with `most` frames of cells at most. Nothing, if the question is
@@ -52,7 +60,7 @@ pub fn answer(set: &SetSketch, ask: &Ask, most: usize) -> Vec<Frame> {
         Need::First(theirs) => {
             let Some(theirs) = Estimator::from_bytes(theirs) else { return frames };
             let (capacity, count) = plan(set.estimator().distance(&theirs));
-            let count = count.min(most);
+            let count = count.min(FRAMES).min(most);
             frames.extend(root(set, ask, capacity, count));
             frames.extend((0..count).filter_map(|frame| cells(set, ask, frame)));
         }

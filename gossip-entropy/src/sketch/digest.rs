@@ -129,6 +129,14 @@ impl Digest {
         self.count
     }
 
+    /// What was [written](Self::to_bytes).
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        let (mut sum, mut count) = ([0; 16], [0; 8]);
+        sum.copy_from_slice(&bytes[..16]);
+        count.copy_from_slice(&bytes[16..]);
+        Self { sum: u128::from_le_bytes(sum), count: u64::from_le_bytes(count) }
+    }
+
     /// As it travels.
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -165,6 +173,7 @@ mod tests {
             digest.subtract(Fingerprint(elements[0]));
             check.subtract(Fingerprint(elements[0]).id());
             prop_assert_eq!((digest, check), sums(&elements[1..]));
+            prop_assert_eq!(Digest::from_bytes(digest.to_bytes()), digest);
         }
     }
 

@@ -24,7 +24,7 @@ pub mod session;
 pub mod set;
 pub mod wire;
 
-pub use answer::answer;
+pub use answer::{answer, cost};
 pub use digest::{Digest, Fingerprint, Keys};
 pub use gf63::Field;
 pub use session::{Difference, Session, Step};

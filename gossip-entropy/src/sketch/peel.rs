@@ -279,8 +279,9 @@ mod tests {
                 peel.take(frame, &made_up, &[Cell::default(); FRAME]);
             }
             prop_assert!(peel.found().len() <= frames * FRAME + SPARE + 1);
-            // A random element is in one cell of ten at most.
-            prop_assert!(singles < 16 || peel.is_poisoned());
+            // Four strays are enough. Of 64 random elements each is in its cell once in ten times,
+            // in the first few cells more often: that 61 are has no chance.
+            prop_assert!(singles < 64 || peel.is_poisoned());
         }
     }
 

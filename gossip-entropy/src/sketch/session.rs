@@ -32,7 +32,6 @@ use alloc::vec::Vec;
 use gossip_core::wire::{Blob, Bounded};
 
 use super::answer::answer;
-use super::digest::Check;
 use super::peel::{FRAMES, Peel, odd_ones, read};
 use super::pinsketch::{CAPACITY, decode, unpack};
 use super::set::SetSketch;
@@ -237,15 +236,9 @@ impl Session {
         let full = rest.len() == capacity;
         let all = odd_ones([found, &rest].concat());
         let (ours, theirs): (Vec<u64>, Vec<u64>) = all.into_iter().partition(|&id| is_ours(id));
-        let mut check: Check = set.check();
-        for &id in &theirs {
-            check.add(id);
-        }
-        for &id in &ours {
-            check.subtract(id);
-        }
-        if check.to_bytes() == residue.check {
-            Step::Done(Difference { theirs, ours })
+        let difference = Difference { theirs, ours };
+        if difference.leads_to(set.check(), residue.check) {
+            Step::Done(difference)
         } else if full {
             Step::Wait
         } else {

@@ -9,6 +9,7 @@ mod hostile;
 mod integrity;
 mod laws;
 mod merge;
+mod method;
 mod pair;
 mod range;
 mod sketch;

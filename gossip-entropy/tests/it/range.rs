@@ -56,7 +56,7 @@ fn run(pair: &Pair, loss: f64, random: &mut Random) -> Run {
 
 /// As [`run`], of any way to compare the sets of who asks and of who answers: how it ends, and how
 /// many bytes the answers have by `len`.
-fn drive<R: Reconcile>(
+pub(crate) fn drive<R: Reconcile>(
     mut session: R,
     first: R::Ask,
     [here, there]: [&R::Set; 2],
