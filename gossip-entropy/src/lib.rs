@@ -12,6 +12,7 @@
 //! | [`message`] | what travels |
 //! | [`sketch`] | sketches of sets, from which their difference follows |
 //! | [`reconcile`] | sessions that compare sets: every way by its name, and the choice among them |
+//! | [`scuttlebutt`] | what each node says of itself, without gaps, and how much it may say |
 //! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
@@ -35,6 +36,7 @@ mod read;
 mod recent;
 pub mod reconcile;
 pub mod replica;
+pub mod scuttlebutt;
 mod seal;
 pub mod sketch;
 pub mod stamp;
@@ -45,6 +47,7 @@ pub mod union;
 pub use merge::Merge;
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};
+pub use scuttlebutt::Scuttlebutt;
 pub use stamp::Stamp;
 pub use store::Merged;
 

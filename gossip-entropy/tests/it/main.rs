@@ -12,6 +12,7 @@ mod merge;
 mod method;
 mod pair;
 mod range;
+mod scuttlebutt;
 mod sketch;
 mod spread;
 mod ten;
