@@ -112,7 +112,7 @@ struct Held<I: PeerId, A: Signer> {
     note: NoteOf<I, A>,
     /// The first that was valid since the note.
     accusation: Option<AccusationOf<I, A>>,
-    /// When it is removed, if it is accused.
+    /// When it is removed, if it is accused; when it has left, if it has.
     deadline: Time,
     /// How often the note was told, and the accusation.
     told: u8,
