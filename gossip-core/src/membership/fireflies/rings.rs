@@ -58,8 +58,8 @@ impl Rings {
     }
 
     /// Whether none of `others` stands between `one` and `number` on `ring`: whether `one`, by name
-    /// and number, is the predecessor. Ends at the first that does, which is soon where `one` stands
-    /// anywhere.
+    /// and number, is the predecessor. Ends at the first that does, which is soon where `one`
+    /// stands anywhere.
     pub(super) fn is_next<I: Copy + Ord>(
         self,
         ring: u8,
