@@ -43,7 +43,8 @@
 //! of these to 64 in a round; an address keeps its key until its member is forgotten. Measured with
 //! a fifth that accuses everybody on all rings, for a minute and then while five crash: no correct
 //! member is removed among 256 where 5 % of all datagrams are lost, nor among 512 without loss,
-//! where each sends 20 kB a second. Among 512 not all correct members remove the crashed in time.
+//! where each sends 20 kB a second. Five that crash are removed everywhere after 26 to 29 s among
+//! 256, but after 55 s among 512: news of them wait behind those of all who rebut.
 //!
 //! # Deviations from the paper
 //!
