@@ -22,6 +22,8 @@ pub(super) struct Waiting {
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     lines: Vec<VecDeque<(u32, u32)>>,
+    /// Nobody waits in a line before this one.
+    first: usize,
     tickets: u32,
     /// Places in all lines, void ones included.
     places: usize,
@@ -29,7 +31,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        Self { lines: Vec::new(), tickets: 0, places: 0 }
+        Self { lines: Vec::new(), first: 0, tickets: 0, places: 0 }
     }
 
     /// Nothing to tell, not even void tickets.
@@ -54,6 +56,7 @@ impl Queue {
             self.lines.resize_with(line + 1, VecDeque::new);
         }
         self.lines[line].push_back((one.slot, one.ticket));
+        self.first = self.first.min(line);
         self.places += 1;
     }
 
@@ -65,17 +68,18 @@ impl Queue {
 
     /// Takes the subject that was told least among those whose ticket `holds`.
     pub(super) fn take(&mut self, holds: impl Fn(u32, u32) -> bool) -> Option<Waiting> {
-        for (told, line) in self.lines.iter_mut().enumerate() {
+        while let Some(line) = self.lines.get_mut(self.first) {
             while let Some((slot, ticket)) = line.pop_front() {
                 self.places -= 1;
                 if holds(slot, ticket) {
-                    return Some(Waiting { slot, ticket, told: told as u8 });
+                    return Some(Waiting { slot, ticket, told: self.first as u8 });
                 }
             }
             if line.capacity() > SLACK {
                 // A burst of news is over: its memory is given back.
                 *line = VecDeque::new();
             }
+            self.first += 1;
         }
         None
     }
@@ -90,7 +94,9 @@ impl Queue {
 
     /// What was taken was not told.
     pub(super) fn put_back(&mut self, one: Waiting) {
-        self.lines[usize::from(one.told)].push_front((one.slot, one.ticket));
+        let line = usize::from(one.told);
+        self.lines[line].push_front((one.slot, one.ticket));
+        self.first = self.first.min(line);
         self.places += 1;
     }
 

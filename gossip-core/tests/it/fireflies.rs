@@ -416,6 +416,35 @@ fn an_accusation_is_rebutted_and_void_afterwards() {
     assert!(sim.counts().total("accusation void") >= 8);
 }
 
+/// Whom one has removed, others may have believed a Delta later, and they wait for two more: so one
+/// rebuts what such a predecessor says for 3 Delta. The control: no longer than that.
+#[test]
+fn a_predecessor_removed_a_short_time_ago_is_rebutted() {
+    let seed = 18;
+    let number = |at: u32| admit(at, seed).1.number;
+    let rings = Rings::tolerating(2, 0).unwrap();
+    let others = |victim| (0..8).filter(move |&at| at != victim).map(|at| (at, number(at)));
+    let victim = |&at: &u32| rings.predecessor(0, number(at), others(at)) == Some(5);
+    let victim = (0..8).find(victim).unwrap();
+    for (seconds, epoch) in [(0, 1), (28, 1), (32, 0)] {
+        let mut sim = honest_cluster(8, config(2), seed);
+        sim.crash(5);
+        let removed = |sim: &Cluster| {
+            let held = sim.node(victim).unwrap().honest().standing(5).unwrap();
+            held.state == State::Dead
+        };
+        while !removed(&sim) {
+            sim.run_for(SECOND);
+        }
+        sim.run_for(SECOND * seconds);
+        let said = Accusation::sign(&admit(5, seed).0, 5, (victim, 0), 0);
+        sim.inject((victim + 1) % 5, victim, datagram(&news(&[], &[said])));
+        sim.run_for(SECOND * 2);
+        let node = sim.node(victim).unwrap().honest();
+        assert_eq!(node.epoch(), epoch, "{seconds} s after the removal; seed {seed}");
+    }
+}
+
 /// A partition of five minutes: both sides remove each other, and are one again afterwards.
 #[test]
 fn partitions_merge_by_themselves() {

@@ -131,6 +131,7 @@ fn one_way_links_kill_nobody() {
     sim.run_for(SECOND * 600);
     assert_eq!(deaths(&mut sim), [], "seed {seed}");
     assert_eq!(disagreement(&sim), None, "seed {seed}");
+    assert_flat(&sim, seed);
 }
 
 /// Nobody is declared dead for ten minutes because one of 100 loses 30 % of what it sends and gets.
@@ -141,6 +142,8 @@ fn a_grey_node_kills_nobody_and_is_not_killed() {
     sim.link_mut().set_grey(42, 0.3).unwrap();
     sim.run_for(SECOND * 600);
     assert_eq!(deaths(&mut sim), [], "seed {seed}");
+    assert_eq!(disagreement(&sim), None, "seed {seed}");
+    assert_flat(&sim, seed);
 }
 
 /// Nobody is declared dead because a node stops for 5 s.
@@ -154,6 +157,7 @@ fn a_pause_of_5_s_kills_nobody() {
         sim.run_for(SECOND * 60);
         assert_eq!(deaths(&mut sim), [], "seed {seed}");
         assert_eq!(disagreement(&sim), None, "seed {seed}");
+        assert_flat(&sim, seed);
     }
 }
 
@@ -326,6 +330,7 @@ fn scaling_down_from_20_to_3_in_one_step_leaves_no_dead() {
     let left =
         |node: &Swim<u32>| node.known().filter(|(_, held)| held.state == State::Left).count();
     assert!(sim.nodes().all(|(_, node)| left(node) == 17), "seed {seed}");
+    assert_flat(&sim, seed);
 }
 
 /// Who leaves while the network is parted is not held for a member once it has healed.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::message::NoteOf;
 use super::note::{Accusation, Note};
-use super::{AccusationOf, Fireflies, Held, Watched, bit};
+use super::{ANSWERS, AccusationOf, Fireflies, Held, Watched, bit};
 use crate::auth::Signer;
 use crate::id::PeerId;
 use crate::membership::detector::Detector;
@@ -36,7 +36,8 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         if !admitted || !note.verify(&self.signer, self.rings) {
             return cx.count("bad note");
         }
-        let held = Held { note, accusation: None, deadline: Time::NEVER, told: 0, told_of: 0 };
+        let deadline = if note.left { cx.now() } else { Time::NEVER };
+        let held = Held { note, accusation: None, deadline, told: 0, told_of: 0, asked: 0 };
         let alive = Standing::new(note.epoch, State::Alive);
         let slot = if let Some(slot) = slot {
             self.members.at_mut(slot).profile = held;
@@ -79,10 +80,27 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
     }
 
     /// Whether `one` comes right before `other` on `ring`, among all that live, as seen here.
-    fn precedes(&self, one: I, ring: u8, (other, number): (I, u64), me: I) -> bool {
-        let own = core::iter::once((me, self.certificate.number));
-        let all = self.live().chain(own).filter(|&(name, _)| name != other);
-        self.rings.predecessor(ring, number, all) == Some(one)
+    fn precedes(&self, one: I, ring: u8, other: (I, u64), me: I) -> bool {
+        (one == me || self.lives(one)) && self.would_precede(one, ring, other, me)
+    }
+
+    /// The same if `one` lived, which it may not.
+    fn would_precede(&self, one: I, ring: u8, (other, number): (I, u64), me: I) -> bool {
+        let own = (me, self.certificate.number);
+        let note = self.note(one).map(|note| (one, note.certificate.number));
+        let others = self.live().chain([own]).filter(|&(name, _)| name != other);
+        let one = if one == me { Some(own) } else { note };
+        one.is_some_and(|one| self.rings.is_next(ring, one, number, others))
+    }
+
+    /// Whether others may believe what `accuser` says of this node: it is a member, or is gone for
+    /// less than 3 Delta. They may have heard it until Delta after that was known here, and wait
+    /// for 2 Delta more, whatever becomes of who said it.
+    fn is_heeded(&self, accuser: I, now: Time) -> bool {
+        self.members.find(accuser).is_some_and(|slot| {
+            let gone = self.members.at(slot).profile.deadline;
+            self.standing_at(slot).state.is_member() || now < gone + self.config.delta * 3
+        })
     }
 
     /// Somebody is accused. `from` says so, who need not be the accuser.
@@ -136,13 +154,14 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         let deadline = cx.now() + self.config.delta * 2;
         self.earliest = self.earliest.min(deadline);
         let held = &mut self.members.at_mut(slot).profile;
-        (held.accusation, held.deadline, held.told_of) = (Some(said), deadline, 0);
+        (held.accusation, held.deadline, held.told_of, held.asked) = (Some(said), deadline, 0, 0);
         self.turn(slot, Standing::new(said.epoch, State::Suspected), why, cx);
     }
 
-    /// This node is accused. By its predecessor, as seen here: it will rebut in the next round, and
-    /// disable that ring. By anybody else: others may see another predecessor. Whether correct ones
-    /// do is told by [`WITNESSES`] in a row of those that it asks; it disables nothing then.
+    /// This node is accused. By its predecessor, as seen here now or a short time ago: it will
+    /// rebut in the next round, and disable that ring. By anybody else: others may see another
+    /// predecessor. Whether correct ones do is told by [`WITNESSES`] in a row of those that it
+    /// asks; it disables nothing then.
     fn be_accused(&mut self, from: I, said: &AccusationOf<I, A>, cx: &mut impl Context<Self>) {
         let current = self.note.filter(|note| note.epoch == said.epoch);
         if current.is_none_or(|note| note.left || note.disables(said.ring)) {
@@ -151,7 +170,8 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
             return cx.count("accusation void");
         }
         let me = (cx.me(), self.certificate.number);
-        if self.precedes(said.accuser, said.ring, me, me.0) && self.is_signed(said) {
+        let precedes = self.would_precede(said.accuser, said.ring, me, me.0);
+        if precedes && self.is_heeded(said.accuser, cx.now()) && self.is_signed(said) {
             self.accused |= bit(said.ring);
             self.owe(from);
         } else {
@@ -193,14 +213,24 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
         }
     }
 
-    /// Once a round: in the second half of its time, who is accused is asked what it has to say.
+    /// Once a round: in the second half of its time, who is accused is asked what it has to say:
+    /// those first who were asked least, of these those first whose time is over first, and so many
+    /// that the answer comes in time if half of that half is left.
     pub(super) fn question(&mut self, cx: &mut impl Context<Self>) {
         let late = cx.now() + self.config.delta;
-        let accused = self.members.iter().filter(|one| one.standing.state == State::Suspected);
-        let accused = accused.filter(|one| one.profile.deadline <= late);
-        let mut accused: Vec<_> = accused.map(|one| (one.peer, one.profile.accusation)).collect();
-        for &mut (peer, said) in cx.rng().choose(&mut accused, QUESTIONS) {
-            Self::show(peer, None, said, cx);
+        let accused = self.members.beyond(None).filter(|(_, one)| {
+            one.standing.state == State::Suspected && one.profile.deadline <= late
+        });
+        let mut accused: Vec<(u8, Time, u32)> =
+            accused.map(|(slot, one)| (one.profile.asked, one.profile.deadline, slot)).collect();
+        accused.sort_unstable();
+        let rounds = self.config.delta.as_micros() / self.config.period.as_micros() / 2;
+        let enough = accused.len().div_ceil(rounds.max(1) as usize);
+        accused.truncate(enough.clamp(QUESTIONS, ANSWERS));
+        for (_, _, slot) in accused {
+            let member = self.members.at_mut(slot);
+            member.profile.asked = member.profile.asked.saturating_add(1);
+            Self::show(member.peer, None, member.profile.accusation, cx);
         }
     }
 
@@ -313,7 +343,7 @@ impl<I: PeerId, A: Signer> Fireflies<I, A> {
 /// every p^-3 rounds, which 2 Delta should exceed several times over if p is no liar's. Our choice.
 const WITNESSES: u8 = 3;
 
-/// Accused members questioned in a round. Our choice.
+/// Accused members questioned in a round at least, if there are so many. Our choice.
 const QUESTIONS: usize = 8;
 
 /// Accusations looked at for inheritance in a round. Our choice.

@@ -39,8 +39,12 @@
 //! member counts as one, and is given to layers above.
 //!
 //! Known limits: an answer to a ping is 70 bytes for 6, an answer to a digest up to 8 datagrams,
-//! an answer to an accusation that is over twice its length, to the addresses of members only; an
-//! address keeps its key until its member is forgotten.
+//! an answer to an accusation that is over twice its length, to the addresses of members only, and
+//! of these to 64 in a round; an address keeps its key until its member is forgotten. Measured with
+//! a fifth that accuses everybody on all rings, for a minute and then while five crash: no correct
+//! member is removed among 256 where 5 % of all datagrams are lost, nor among 512 without loss,
+//! where each sends 20 kB a second. Five that crash are removed everywhere after 26 to 29 s among
+//! 256, but after 55 s among 512: news of them wait behind those of all who rebut.
 //!
 //! # Deviations from the paper
 //!
@@ -102,9 +106,10 @@ const LINGER: u16 = 10;
 /// Members told at once by a node that leaves without waiting. Our choice.
 const FAREWELLS: usize = 16;
 
-/// Members that see this node's note in a round because they have shown what it is accused of. Our
-/// choice.
-const ANSWERS: usize = 16;
+/// Members that see this node's note in a round because they have shown what it is accused of, and
+/// the most that it asks in one: who doubts asks once in Delta / 2, five rounds by default, so that
+/// these are those of some 300. Our choice.
+const ANSWERS: usize = 64;
 
 /// What is kept of a member beside its standing.
 #[derive(Clone, Debug)]
@@ -112,11 +117,13 @@ struct Held<I: PeerId, A: Signer> {
     note: NoteOf<I, A>,
     /// The first that was valid since the note.
     accusation: Option<AccusationOf<I, A>>,
-    /// When it is removed, if it is accused.
+    /// When it is removed, if it is accused; when it has left, if it has.
     deadline: Time,
     /// How often the note was told, and the accusation.
     told: u8,
     told_of: u8,
+    /// How often it was asked what it has to say to the accusation.
+    asked: u8,
 }
 
 /// A successor.

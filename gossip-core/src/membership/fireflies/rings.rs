@@ -57,6 +57,22 @@ impl Rings {
         others.map(|(name, other)| (before(other), name)).min().map(|(_, name)| name)
     }
 
+    /// Whether none of `others` stands between `one` and `number` on `ring`: whether `one`, by name
+    /// and number, is the predecessor. Ends at the first that does, which is soon where `one`
+    /// stands anywhere.
+    pub(super) fn is_next<I: Copy + Ord>(
+        self,
+        ring: u8,
+        (one, its): (I, u64),
+        number: u64,
+        mut others: impl Iterator<Item = (I, u64)>,
+    ) -> bool {
+        let place = self.position(ring, number);
+        let before = |other: u64| place.wrapping_sub(self.position(ring, other));
+        let nearest = (before(its), one);
+        others.all(|(name, other)| (before(other), name) >= nearest)
+    }
+
     /// Of `others`, who comes after `number` on each ring: none, if there are none.
     pub fn successors<I: Copy + Ord>(
         self,

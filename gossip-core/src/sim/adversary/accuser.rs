@@ -75,14 +75,12 @@ impl Accuser {
     /// On which rings this liar precedes whom, of those it has heard of.
     fn place(&mut self, me: u32) {
         self.placed = self.notes.len();
-        for (&victim, note) in self.notes.range(..self.liars.0) {
-            let mine = core::iter::once((me, self.certificate.number));
-            let others = self.notes.iter().map(|(&name, note)| (name, note.certificate.number));
-            let all = others.chain(mine).filter(|&(name, _)| name != victim);
-            let number = note.certificate.number;
-            let precedes = |ring| self.rings.predecessor(ring, number, all.clone()) == Some(me);
-            let rings = (0..self.rings.count()).filter(|&ring| precedes(ring)).collect();
-            self.places.insert(victim, rings);
+        self.places.clear();
+        let others = self.notes.iter().filter(|&(&name, _)| name != me);
+        let others = others.map(|(&name, note)| (name, note.certificate.number));
+        let successors = self.rings.successors(self.certificate.number, &others);
+        for (ring, victim) in (0..).zip(successors) {
+            self.places.entry(victim).or_default().push(ring);
         }
     }
 

@@ -377,6 +377,7 @@ fn moved(blue: ClusterId, seed: u64) -> (Vec<usize>, u64) {
     assert!(sim.nodes().all(|(_, node)| node.degree() == 9), "two of ten; seed {seed}");
     (7..10).for_each(|node| start(&mut sim, node, 10));
     sim.run_for(SECOND * 600);
+    assert_flat(&sim, seed);
     let sizes = sim.nodes().map(|(_, node)| node.degree() + 1).collect();
     (sizes, sim.counts().total("foreign cluster"))
 }
