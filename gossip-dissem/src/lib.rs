@@ -28,6 +28,7 @@
 
 extern crate alloc;
 
+mod arrivals;
 pub mod background;
 pub mod causal;
 pub mod fifo;
