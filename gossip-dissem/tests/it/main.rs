@@ -12,6 +12,7 @@ mod plumtree;
 mod protocol;
 mod quiet;
 mod safety;
+mod signatures;
 mod spreading;
 mod topics;
 mod variants;
