@@ -1,6 +1,7 @@
 //! Dissemination against its papers and its promises, one binary: what tests have in common is
 //! compiled once.
 
+mod adaptive;
 mod background;
 mod checks;
 mod common;
