@@ -19,9 +19,11 @@ use criterion::{Criterion, Throughput};
 use gossip_core::auth::{Authority, Keyed};
 use gossip_core::sampling::Fixed;
 use gossip_core::{Blob, Bounded, Layer, Protocol, Wire};
+use gossip_dissem::adaptive::{self, Adaptive};
 use gossip_dissem::background::{self, Background};
 use gossip_dissem::causal::Stamped;
 use gossip_dissem::fragment::Fragment;
+use gossip_dissem::hierarchy::{Hierarchical, LeafBoxes};
 use gossip_dissem::median::{self, MedianCounter};
 use gossip_dissem::plumtree::{self, Config, Plumtree, Trees};
 use gossip_dissem::rumor::{self, Interest, RumorMongering};
@@ -129,6 +131,25 @@ fn median() -> Row<MedianCounter<u32, u64>> {
         name: "median counter",
         layer: MedianCounter::new(config).expect("valid"),
         command: median::Command::Publish,
+        received: |node| node.hands.told.len(),
+    }
+}
+
+/// All in one leaf box.
+fn adaptive() -> Row<Adaptive<u32, u64>> {
+    let near = Hierarchical::placed(LeafBoxes::new(4, 1).expect("valid"), LeafBoxes::numbered);
+    let config = adaptive::Config {
+        store: ALL,
+        age: 1,
+        intake: ALL,
+        share: ALL,
+        memory: 3 * ALL,
+        ..adaptive::Config::default()
+    };
+    Row {
+        name: "adaptive",
+        layer: Adaptive::over(near, config).expect("valid"),
+        command: adaptive::Command::Publish,
         received: |node| node.hands.told.len(),
     }
 }
@@ -244,6 +265,7 @@ fn main() {
     let mut c = Criterion::default().configure_from_args();
     rumors().measure(&mut c);
     median().measure(&mut c);
+    adaptive().measure(&mut c);
     background(&mut c);
     let bare = Row {
         name: "plumtree",

@@ -4,15 +4,17 @@
 
 use core::time::Duration;
 
+use crate::common::hands::Held;
 use crate::common::seat::{NODES, Seat, told, trial};
 use gossip_core::random::Key;
 use gossip_core::sampling::Fixed;
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Latency, Network};
 use gossip_core::testkit::{Bounds, DeliveredOnce, Kinds, NoPhantoms};
-use gossip_core::{PeerId, Protocol, stack};
-use gossip_dissem::adaptive::{Adaptive, Command, Config, Event, Traffic};
+use gossip_core::{Bounded, PeerId, Protocol, stack};
+use gossip_dissem::adaptive::{Adaptive, Command, Config, Event, Message, Traffic};
 use gossip_dissem::hierarchy::{Hierarchical, LeafBoxes};
+use gossip_dissem::{MessageId, Post};
 
 stack! {
     /// Adaptive dissemination among all members.
@@ -159,4 +161,25 @@ fn nothing_comes_twice_or_from_nowhere() {
             Box::new(Bounds::new("pending", 32, |node: &Seat<News>| node.news.pending())),
         ]
     });
+}
+
+/// What comes from a leaf box goes no further than that, whatever height its sender claims; names
+/// of what is here are not asked for, and what nobody awaits changes nothing.
+#[test]
+fn a_liar_gets_no_more_than_an_answer() {
+    let near = Hierarchical::placed(LeafBoxes::new(4, 1).unwrap(), LeafBoxes::numbered);
+    let mut node = Held::new(News::over(near, Config::default()).unwrap());
+    node.round();
+    let id = MessageId { origin: 2, boot: 1, sequence: 0 };
+    node.message(1, Message::Tree(Post { id, hops: 0, age: 0, value: 7 }, u8::MAX));
+    assert_eq!(node.hands.sent, [(1, Message::Here(id))]);
+    let other = MessageId { sequence: 1, ..id };
+    let mut names = Bounded::new();
+    names.fill([id, other]);
+    node.message(1, Message::Names(names));
+    node.message(1, Message::Here(id));
+    node.message(1, Message::Request(other));
+    assert_eq!(node.hands.sent[1..], [(1, Message::Request(other))]);
+    assert_eq!(node.hands.count_of("acknowledgement not awaited"), 1);
+    assert_eq!(node.hands.count_of("request for what is gone"), 1);
 }
