@@ -2,7 +2,7 @@
 //! step acknowledged; what that does not reach, gossip does.
 //!
 //! Gupta, Kermarrec, Ganesh, *Efficient epidemic-style protocols for reliable and scalable
-//! multicast*, SRDS 2002 (and *Efficient and adaptive*, TPDS 2006), the adaptive framework: tree-like
+//! multicast*, SRDS 2002 (and *Efficient and adaptive*, TPDS 2006), the adaptive framework: a tree
 //! while nothing fails, and gossip where something does. The tree is drawn anew for each
 //! publication, so that nobody is its root, and nobody repairs it.
 //!
@@ -13,8 +13,8 @@
 //!                         send m to each other member of one's own leaf box
 //! on m below h from q:    acknowledge m; deliver m if it is new; pass m on below h
 //! not acknowledged:       after `tries` times to one member another of its box, `members` in all
-//! every round:            tell a peer, drawn as in hierarchical gossip, what came `rest` rounds ago
-//!                             or earlier: the last 24 names (gossip, for `gossip` rounds)
+//! every round:            tell a peer, drawn as in hierarchical gossip, the last 24 names that came
+//!                             `rest` rounds ago or earlier (gossip, for `gossip` rounds)
 //! on names from q:        request from q what is not here
 //! on m by request:        deliver m; tell its name to one's own leaf box
 //! ```

@@ -1,5 +1,6 @@
 //! Gupta, Kermarrec, Ganesh 2002 and 2006: gossip over a hierarchy of leaf boxes, its latency, and
-//! what it sends over the topmost boundary; and the adaptive mode, a tree that falls back to gossip.
+//! what it sends over the topmost boundary; and the adaptive mode, a tree that falls back to
+//! gossip.
 
 use core::cell::Cell;
 use std::rc::Rc;

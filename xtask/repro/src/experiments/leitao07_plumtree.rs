@@ -215,9 +215,9 @@ fn settled(params: &Params, seed: u64) -> Vec<Sample> {
 
 /// The most copies a node too many after a crash of this share, if each link lost is replaced.
 ///
-/// New neighbours are eager at both ends (section 3.6, `NeighborUp`), and what is eager at both ends
-/// and not in the tree carries a value twice: with L eager links a node that is 2 L - 2. Of the
-/// tree's links there are left 1 - `failed` a node, and 5 `failed` / 2 are new.
+/// New neighbours are eager at both ends (section 3.6, `NeighborUp`), and what is eager at both
+/// ends and not in the tree carries a value twice: with L eager links a node that is 2 L - 2. Of
+/// the tree's links there are left 1 - `failed` a node, and 5 `failed` / 2 are new.
 fn most_redundant(failed: f64) -> f64 {
     2.0 * (1.0 - failed + 2.5 * failed) - 2.0
 }
