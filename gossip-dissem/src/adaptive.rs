@@ -13,8 +13,8 @@
 //!                         send m to each other member of one's own leaf box
 //! on m below h from q:    acknowledge m; deliver m if it is new; pass m on below h
 //! not acknowledged:       after `tries` times to one member another of its box, `members` in all
-//! every round:            tell a peer, drawn as in hierarchical gossip, the last 24 names that came
-//!                             `rest` rounds ago or earlier (gossip, for `gossip` rounds)
+//! every round:            tell a peer, drawn as in hierarchical gossip, the last 24 names of what
+//!                             came `rest` rounds ago or earlier (gossip, for `gossip` rounds)
 //! on names from q:        request from q what is not here
 //! on m by request:        deliver m; tell its name to one's own leaf box
 //! ```
