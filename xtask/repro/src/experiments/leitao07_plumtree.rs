@@ -25,7 +25,7 @@ static PARAMS: [Param; 6] = [
     Param::float("failed", 0.4, 0.0..=0.9, "of the nodes", "share that crashes at once"),
 ];
 
-static METRICS: [Metric; 11] = [
+static METRICS: [Metric; 12] = [
     Metric::mean("payload", "copies sent in the last broadcast"),
     Metric::mean("links", "of the overlay; the paper's has 24,992.5"),
     Metric::mean("control", "announcements in it; the paper's figure 3: 29,987 for its links"),
@@ -36,6 +36,7 @@ static METRICS: [Metric; 11] = [
         "rmr",
         "copies a node too many of the first broadcast after a crash: grafts alone",
     ),
+    Metric::mean("grafted", "share of the living that it reaches"),
     Metric::mean("rmr_later", "the same four broadcasts later"),
     Metric::mean(
         "reliability",
@@ -88,7 +89,7 @@ impl Experiment for Leitao07Plumtree {
                 published(0.0, 1.0, "papers file, section 14, test 1")
             }
             "first" if params.are_default_but(&["senders"]) => published(3.0, 0.01, "figure 3"),
-            "reliability" if params.float("failed") <= 0.4 => published(
+            "reliability" | "grafted" if params.float("failed") <= 0.4 => published(
                 1.0,
                 0.03,
                 "section 4.3: about .99; papers file, section 14: at least .97",
@@ -260,8 +261,12 @@ fn cut(params: &Params, seed: u64) -> Vec<Sample> {
         publish(&mut sim, sender(params, number), number);
     }
     sim.kill_all(failing(params, seed));
-    let found: Vec<_> = (100..105).map(|number| publish(&mut sim, 0, number).1).collect();
-    vec![Sample::new("rmr", found[0]), Sample::new("rmr_later", found[4])]
+    let found: Vec<_> = (100..105).map(|number| publish(&mut sim, 0, number)).collect();
+    vec![
+        Sample::new("rmr", found[0].1),
+        Sample::new("grafted", found[0].0 / sim.live() as f64),
+        Sample::new("rmr_later", found[4].1),
+    ]
 }
 
 /// Broadcasts on the living overlay, in which a share of the nodes crashes.
