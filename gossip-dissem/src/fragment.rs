@@ -15,7 +15,10 @@
 //!   none for longer than `patience` rounds. What gives way is told ([`Lost`]) and counted. A piece
 //!   of it that comes later makes it be told again.
 //! - A message of k pieces is as likely to come as all of them: use it over layers that repair, as
-//!   Plumtree. For more than some dozens of pieces spread a reference instead.
+//!   Plumtree. With the defaults, and pieces of 1,000 bytes, values of up to 256 kB reach all over
+//!   links that lose 5 %; what is larger takes a longer `queue`, and longer than four rounds to be
+//!   published. Drivers have one lane, of datagrams: what is larger still is better fetched by
+//!   those who want it, from who spreads a reference to it.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;

@@ -20,8 +20,8 @@
 //!
 //! - Heights at which there is nobody are passed over: an empty box loses nothing, and needs no
 //!   hash of its own.
-//! - The adaptive framework, which sends along a tree while nothing fails, is not here:
-//!   [`Plumtree`](crate::Plumtree) is the tree that falls back to announcements.
+//! - The adaptive framework, which sends along a tree while nothing fails, is a layer of its own:
+//!   [`Adaptive`](crate::Adaptive).
 
 use alloc::vec::Vec;
 
@@ -72,6 +72,19 @@ impl LeafBoxes {
         Key::new(gossip_core::id::digest(id)).random(0).next_u64() % self.boxes
     }
 
+    /// The box of a member by its number: as many as the base after each other share one.
+    ///
+    /// ```
+    /// use gossip_dissem::hierarchy::LeafBoxes;
+    ///
+    /// let boxes = LeafBoxes::new(4, 2)?;
+    /// assert_eq!([0, 3, 4, 63].map(|member| boxes.numbered(&member)), [0, 0, 1, 15]);
+    /// # Ok::<(), gossip_core::ParameterError>(())
+    /// ```
+    pub const fn numbered(&self, member: &u32) -> u64 {
+        *member as u64 / self.base % self.boxes
+    }
+
     /// The height of the lowest common ancestor of two boxes: 1 for the same one.
     pub fn height(&self, one: u64, other: u64) -> u32 {
         let (mut one, mut other, mut height) = (one % self.boxes, other % self.boxes, 1);
@@ -81,6 +94,14 @@ impl LeafBoxes {
             height += 1;
         }
         height
+    }
+
+    /// The height of their lowest common ancestor, and the box below that in which `other` is.
+    pub(crate) fn beside(&self, one: u64, other: u64) -> (u8, u64) {
+        let height = self.height(one, other);
+        let below = (height - 1).saturating_sub(1);
+        let sub = (0..below).fold(other % self.boxes, |place, _| place / self.base);
+        (height as u8, sub)
     }
 
     /// The members with their weights for one in box `here`: K^-height, shared evenly by those of
@@ -148,11 +169,24 @@ impl<I: PeerId> Hierarchical<I> {
         Self { boxes, place, members: Vec::new(), choice, changes: 0 }
     }
 
-    fn refresh<D: Peers<Id = I>>(&mut self, below: &D, me: I) {
+    /// The members at the last refresh.
+    pub(crate) fn members(&self) -> &[I] {
+        &self.members
+    }
+
+    /// The height of the ancestor that two members have in common, and the box of the other one
+    /// below that.
+    pub(crate) fn beside(&self, one: &I, other: &I) -> (u8, u64) {
+        let place = |id| (self.place)(&self.boxes, id);
+        self.boxes.beside(place(one), place(other))
+    }
+
+    /// Looks at who is there. Returns whether that has changed.
+    pub(crate) fn refresh<D: Peers<Id = I>>(&mut self, below: &D, me: I) -> bool {
         let mut members = Vec::with_capacity(below.degree());
         below.for_each(|peer, _| members.push(peer));
         if members == self.members {
-            return;
+            return false;
         }
         let place = |id: I| (id, (self.place)(&self.boxes, &id));
         let weights = self.boxes.weigh(place(me).1, members.iter().copied().map(place));
@@ -160,7 +194,9 @@ impl<I: PeerId> Hierarchical<I> {
             self.choice = choice;
             self.members = members;
             self.changes += 1;
+            return true;
         }
+        false
     }
 }
 

@@ -5,11 +5,12 @@
 //! | [`RumorMongering`] | news for everybody, with no one in charge | all but a known residue |
 //! | [`MedianCounter`] | the same, which knows when to stop | all, nearly always |
 //! | [`Plumtree`] | the same at one copy a node, over links that stay | all that are connected |
+//! | [`Adaptive`] | the same over many known members, across few boundaries | all, nearly always |
 //! | [`Background`] | what each node says of itself, all the time | all, within its age |
 //!
 //! [`Hierarchical`] is a source of peers for them that favours near ones.
 //!
-//! What an application wants besides goes around any of the first three, each a layer that owns the
+//! What an application wants besides goes around any of the first four, each a layer that owns the
 //! one it filters ([`Spread`] and [`Carries`] are what they need of it):
 //!
 //! | Decorator | For |
@@ -28,6 +29,8 @@
 
 extern crate alloc;
 
+pub mod adaptive;
+mod arrivals;
 pub mod background;
 pub mod causal;
 pub mod fifo;
@@ -47,6 +50,7 @@ pub mod spread;
 pub mod topics;
 pub mod validate;
 
+pub use adaptive::Adaptive;
 pub use background::Background;
 pub use causal::Causal;
 pub use fifo::Fifo;

@@ -41,6 +41,7 @@ use gossip_core::{
 pub use config::Config;
 pub use message::{Message, Stage};
 
+use crate::arrivals::Arrivals;
 pub use crate::post::{Command, Event};
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
@@ -136,8 +137,7 @@ pub struct Traffic {
 #[derive(Clone, Debug)]
 pub struct State<I: PeerId, V: Wire> {
     config: Config,
-    /// In the order in which they came.
-    hot: Vec<Entry<I, V>>,
+    hot: Arrivals<I, Entry<I, V>>,
     seen: Seen<I>,
     /// The peer called this round.
     called: Option<I>,
@@ -166,7 +166,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         config.check()?;
         Ok(Self {
-            hot: Vec::new(),
+            hot: Arrivals::new(),
             seen: Seen::new(config.limits),
             called: None,
             callers: Vec::new(),
@@ -176,7 +176,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     }
 
     /// How many rumors are spread now.
-    pub const fn hot(&self) -> usize {
+    pub fn hot(&self) -> usize {
         self.hot.len()
     }
 
@@ -194,11 +194,13 @@ impl<I: PeerId, V: Wire> State<I, V> {
     fn spread(&mut self, rumor: Post<I, V>, stage: Stage, cx: &mut impl Local<Self>) {
         let Post { id, hops, ref value, .. } = rumor;
         cx.emit(Event::Delivered { id, value: value.clone(), hops });
-        if self.hot.len() >= self.config.hot {
-            self.hot.remove(0);
+        if self.hot.len() >= self.config.hot
+            && let Some(first) = self.hot.first()
+        {
+            self.hot.remove(first);
             cx.count("hot rumor displaced");
         }
-        self.hot.push(Entry { rumor, stage, active: false, ahead: 0, cooled: false });
+        self.hot.push(id, Entry { rumor, stage, active: false, ahead: 0, cooled: false });
     }
 
     /// A rumor has come in a call or an answer.
@@ -209,8 +211,8 @@ impl<I: PeerId, V: Wire> State<I, V> {
                 self.spread(rumor, stage.of_next(), cx);
             }
             Verdict::Known => {
-                let entry = self.hot.iter_mut().find(|entry| entry.rumor.id == rumor.id);
-                match entry {
+                let number = self.hot.number(&rumor.id);
+                match number.and_then(|number| self.hot.get_mut(number)) {
                     Some(entry) if entry.active => entry.meet(stage),
                     // Who hears from both in one round is in B.
                     Some(entry) => entry.stage = entry.stage.min(stage.of_next()),
@@ -223,7 +225,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// The rumors that are spread now, those that came last first, as far as one contact takes.
     fn offered(&self) -> impl Iterator<Item = (Post<I, V>, Stage)> {
-        let active = self.hot.iter().rev().filter(|entry| entry.active);
+        let active = self.hot.iter().rev().map(|(_, entry)| entry).filter(|entry| entry.active);
         active.take(self.config.batch).map(|entry| (entry.rumor.clone(), entry.stage))
     }
 
@@ -231,7 +233,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     fn settle(&mut self) {
         let contacts = u16::from(self.called.is_some()) + self.callers.len() as u16;
         let config = self.config;
-        self.hot.retain_mut(|entry| entry.settle(contacts, &config));
+        self.hot.retain(|entry| entry.settle(contacts, &config));
         self.seen.new_round();
         self.callers.clear();
     }

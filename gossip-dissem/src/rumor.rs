@@ -146,7 +146,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         config.check()?;
         Ok(Self {
-            hot: Hot::new(config.hot),
+            hot: Hot::new(config.hot, config.limits.age),
             seen: Seen::new(config.limits),
             recent: VecDeque::new(),
             contacts: Vec::new(),
@@ -210,8 +210,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
 
     /// A round begins.
     fn settle(&mut self, cx: &mut impl Local<Self>) {
-        let Config { interest, limits, .. } = self.config;
-        for Farewell { id, sent, needed, why } in self.hot.settle(interest, limits.age, cx.rng()) {
+        for Farewell { id, sent, needed, why } in self.hot.settle(self.config.interest, cx.rng()) {
             cx.emit(Event::Ended { id, sent, needed, why });
         }
         self.seen.new_round();
@@ -222,21 +221,18 @@ impl<I: PeerId, V: Wire> State<I, V> {
     /// Sends the hot rumors to a peer contacted this round.
     fn push(&mut self, slot: usize, to: I, cx: &mut impl Context<Self>) {
         let weighs = self.config.style.weighs();
-        for entry in self.hot.batch(self.config.batch, |_| true) {
-            entry.push(slot);
+        for offer in self.hot.batch(self.config.batch, |_| true) {
+            self.hot.send(&offer, |entry| entry.push(slot));
             self.traffic.pushed += 1;
-            let rumor = entry.rumor.clone();
-            cx.send(
-                to,
-                if weighs { Message::Weigh(rumor, entry.useless()) } else { Message::Push(rumor) },
-            );
+            let (rumor, useless) = (offer.rumor, offer.useless);
+            cx.send(to, if weighs { Message::Weigh(rumor, useless) } else { Message::Push(rumor) });
         }
     }
 
     /// The names of what this node knows: what it spreads, then what came last.
     fn digest(&self) -> Bounded<MessageId<I>, DIGEST> {
         let mut known = Bounded::new();
-        known.fill(self.hot.rumors().map(|rumor| rumor.id));
+        known.fill(self.hot.newest().map(Entry::id));
         for &id in &self.recent {
             if !known.contains(&id) && known.push(id).is_err() {
                 break;
@@ -260,15 +256,17 @@ impl<I: PeerId, V: Wire> State<I, V> {
         }
         let slot = self.askers.len();
         self.askers.push(asker);
-        for entry in self.hot.active().filter(|entry| known.contains(&entry.rumor.id)) {
-            entry.meet_knower();
-            self.traffic.withheld += 1;
+        let listed = known.iter().enumerate().filter(|&(at, id)| !known[..at].contains(id));
+        for (_, id) in listed {
+            if let Some(entry) = self.hot.get_mut(id).filter(|entry| entry.active) {
+                entry.meet_knower();
+                self.traffic.withheld += 1;
+            }
         }
-        let needed = |entry: &Entry<I, V>| !known.contains(&entry.rumor.id);
-        for entry in self.hot.batch(self.config.batch, needed) {
-            entry.answer(slot);
+        for offer in self.hot.batch(self.config.batch, |entry| !known.contains(&entry.id())) {
+            self.hot.send(&offer, |entry| entry.answer(slot));
             self.traffic.answered += 1;
-            cx.send(asker, Message::Answer(entry.rumor.clone()));
+            cx.send(asker, Message::Answer(offer.rumor));
         }
     }
 
@@ -427,8 +425,8 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
 
     fn on_leave(&mut self, below: &D, cx: &mut impl Context<Self>) {
         let Some(heir) = below.sample(cx.rng()) else { return };
-        for rumor in self.hot.rumors().take(self.config.batch) {
-            cx.send(heir, Message::Spare(rumor.clone()));
+        for entry in self.hot.newest().take(self.config.batch) {
+            cx.send(heir, Message::Spare(self.hot.post(entry)));
         }
     }
 
@@ -454,12 +452,12 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         let known = |entry: &Entry<I, V>| {
             entry.source == Some(to) || asker.is_some_and(|slot| entry.has_answered(slot))
         };
-        for entry in self.hot.batch(self.config.batch, |entry| !known(entry)) {
+        for offer in self.hot.batch(self.config.batch, |entry| !known(entry)) {
             // One byte says which message it is.
-            if entry.rumor.encoded_len() < cx.room(to) {
-                entry.sent = entry.sent.saturating_add(1);
+            if offer.rumor.encoded_len() < cx.room(to) {
+                self.hot.send(&offer, |_| {});
                 self.traffic.spared += 1;
-                cx.send(to, Message::Spare(entry.rumor.clone()));
+                cx.send(to, Message::Spare(offer.rumor));
             }
         }
     }

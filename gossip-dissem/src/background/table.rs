@@ -2,6 +2,8 @@
 //!
 //! Not a protocol: a table of the one in `background.rs`.
 
+use core::cmp::Reverse;
+
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -15,7 +17,8 @@ use super::{Entry, Reading};
 struct Held<V> {
     version: u64,
     value: V,
-    age: u16,
+    /// The table's round when its origin made it.
+    born: u64,
     /// When it was told last, by the table's count; 0: never.
     told: u64,
 }
@@ -41,6 +44,10 @@ pub(super) struct Table<I: PeerId, V> {
     held: BTreeMap<I, Held<V>>,
     /// Which was told when: the stalest first.
     order: BTreeSet<(u64, I)>,
+    /// Which was made when: the oldest first, and of these the greatest identifier.
+    ages: BTreeSet<(u64, Reverse<I>)>,
+    /// Rounds so far, and what the greatest age is.
+    round: u64,
     limit: usize,
     /// Entries told so far.
     tellings: u64,
@@ -49,7 +56,15 @@ pub(super) struct Table<I: PeerId, V> {
 
 impl<I: PeerId, V: Wire + PartialEq> Table<I, V> {
     pub(super) const fn new(limit: usize) -> Self {
-        Self { held: BTreeMap::new(), order: BTreeSet::new(), limit, tellings: 0, changes: 0 }
+        Self {
+            held: BTreeMap::new(),
+            order: BTreeSet::new(),
+            ages: BTreeSet::new(),
+            round: u16::MAX as u64,
+            limit,
+            tellings: 0,
+            changes: 0,
+        }
     }
 
     pub(super) const fn changes(&self) -> u64 {
@@ -57,29 +72,32 @@ impl<I: PeerId, V: Wire + PartialEq> Table<I, V> {
     }
 
     pub(super) fn get(&self, origin: I) -> Option<Reading<'_, V>> {
-        self.held.get(&origin).map(reading)
+        self.held.get(&origin).map(|held| self.reading(held))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (I, Reading<'_, V>)> {
-        self.held.iter().map(|(&origin, held)| (origin, reading(held)))
+        self.held.iter().map(|(&origin, held)| (origin, self.reading(held)))
     }
 
     /// Takes an entry if it is newer than what is here; of a new origin only if there is `room`
     /// this round, and room in the table, or somebody older to give way.
     pub(super) fn take(&mut self, entry: Entry<I, V>, room: bool) -> Taken<I> {
         let Entry { origin, version, age, value } = entry;
+        let born = self.round - u64::from(age);
         if let Some(held) = self.held.get_mut(&origin) {
             if version <= held.version {
                 return Taken::Known;
             }
+            self.ages.remove(&(held.born, Reverse(origin)));
+            self.ages.insert((born, Reverse(origin)));
             let same = held.value == value;
-            (held.version, held.age, held.value) = (version, age, value);
+            (held.version, held.born, held.value) = (version, born, value);
             self.changes += u64::from(!same);
             return if same { Taken::Refreshed } else { Taken::Changed };
         }
         let full = self.held.len() >= self.limit;
-        let oldest = self.held.iter().max_by_key(|(_, held)| held.age).filter(|_| full);
-        let displaced = oldest.filter(|(_, held)| held.age > age).map(|(&origin, _)| origin);
+        let oldest = self.ages.first().filter(|oldest| full && oldest.0 < born);
+        let displaced = oldest.map(|&(_, Reverse(origin))| origin);
         if !room || (full && displaced.is_none()) {
             return Taken::Shed;
         }
@@ -88,26 +106,26 @@ impl<I: PeerId, V: Wire + PartialEq> Table<I, V> {
         }
         self.changes += 1;
         self.order.insert((0, origin));
-        self.held.insert(origin, Held { version, value, age, told: 0 });
+        self.ages.insert((born, Reverse(origin)));
+        self.held.insert(origin, Held { version, value, born, told: 0 });
         Taken::New(displaced)
     }
 
     fn remove(&mut self, origin: I) {
         if let Some(held) = self.held.remove(&origin) {
             self.order.remove(&(held.told, origin));
+            self.ages.remove(&(held.born, Reverse(origin)));
             self.changes += 1;
         }
     }
 
     /// A round goes by. Drops what is older than `expiry`; returns whose it was.
     pub(super) fn grow_old(&mut self, expiry: u16) -> Vec<I> {
-        let mut gone = Vec::new();
-        for (&origin, held) in &mut self.held {
-            held.age = held.age.saturating_add(1);
-            if held.age > expiry {
-                gone.push(origin);
-            }
-        }
+        self.round += 1;
+        let too_old = |&&(born, _): &&(u64, Reverse<I>)| born + u64::from(expiry) < self.round;
+        let gone = self.ages.iter().take_while(too_old).map(|&(_, Reverse(origin))| origin);
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort_unstable();
         for &origin in &gone {
             self.remove(origin);
         }
@@ -121,8 +139,8 @@ impl<I: PeerId, V: Wire + PartialEq> Table<I, V> {
         let mut told = Vec::new();
         for &(_, origin) in self.order.iter().filter(|entry| entry.1 != peer) {
             let Some(held) = self.held.get(&origin) else { continue };
-            let Held { version, age, ref value, .. } = *held;
-            let entry = Entry { origin, version, age, value: value.clone() };
+            let Held { version, ref value, .. } = *held;
+            let entry = Entry { origin, version, age: self.age(held), value: value.clone() };
             let Some(rest) = left.checked_sub(frame_len(entry.encoded_len())) else { break };
             left = rest;
             told.push(entry);
@@ -137,8 +155,12 @@ impl<I: PeerId, V: Wire + PartialEq> Table<I, V> {
         }
         told
     }
-}
 
-const fn reading<V>(held: &Held<V>) -> Reading<'_, V> {
-    Reading { value: &held.value, age: held.age, version: held.version }
+    const fn age(&self, held: &Held<V>) -> u16 {
+        (self.round - held.born) as u16
+    }
+
+    const fn reading<'a>(&self, held: &'a Held<V>) -> Reading<'a, V> {
+        Reading { value: &held.value, age: self.age(held), version: held.version }
+    }
 }

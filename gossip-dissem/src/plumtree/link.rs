@@ -54,8 +54,10 @@ pub(super) struct Link<I: PeerId> {
     values_until: Time,
     notes: Vec<Note<I>>,
     notes_until: Time,
-    /// What the neighbour is not known to have, and whether it was told.
-    queue: Schedule<MessageId<I>, bool>,
+    /// What the neighbour is not known to have.
+    queue: Schedule<MessageId<I>, ()>,
+    /// That of it which the neighbour was not told yet.
+    untold: BTreeSet<MessageId<I>>,
     outstanding: VecDeque<(u32, Names<I>)>,
 }
 
@@ -73,6 +75,7 @@ impl<I: PeerId> Link<I> {
             notes: Vec::new(),
             notes_until: Time::NEVER,
             queue: Schedule::default(),
+            untold: BTreeSet::new(),
             outstanding: VecDeque::new(),
         }
     }
@@ -114,7 +117,8 @@ impl<I: PeerId> Link<I> {
 
     /// `id` is to be announced at `due`.
     pub(super) fn announce(&mut self, id: MessageId<I>, due: Time) {
-        self.queue.insert(id, due, false);
+        self.queue.insert(id, due, ());
+        self.untold.insert(id);
     }
 
     /// `id` is to be sent, at the latest at `due`.
@@ -158,6 +162,7 @@ impl<I: PeerId> Link<I> {
     /// The neighbour has `id`, or it is no longer here to be had.
     pub(super) fn settle(&mut self, id: &MessageId<I>) {
         self.queue.remove(id);
+        self.untold.remove(id);
         self.values.retain(|value| value != id);
         if self.values.is_empty() {
             self.values_until = Time::NEVER;
@@ -187,9 +192,9 @@ impl<I: PeerId> Link<I> {
 
     /// Up to so many that were not announced yet, whenever they are due; not those that are sent.
     pub(super) fn untold(&self, most: usize) -> Names<I> {
-        let told = self.queue.iter().filter(|(id, told)| !**told && !self.values.contains(id));
+        let untold = self.untold.iter().filter(|id| !self.values.contains(id));
         let mut names = Bounded::new();
-        names.fill(told.map(|(id, _)| id).take(most.min(ANNOUNCED)));
+        names.fill(untold.take(most.min(ANNOUNCED)).copied());
         names
     }
 
@@ -198,9 +203,7 @@ impl<I: PeerId> Link<I> {
     pub(super) fn told(&mut self, number: u32, names: &Names<I>, again: Option<Time>) -> usize {
         let mut repeated = 0;
         for id in names {
-            if let Some(told) = self.queue.get_mut(id) {
-                repeated += usize::from(core::mem::replace(told, true));
-            }
+            repeated += usize::from(!self.untold.remove(id));
             match again {
                 Some(due) => self.queue.postpone(id, due),
                 None => drop(self.queue.remove(id)),

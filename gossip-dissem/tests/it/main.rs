@@ -1,6 +1,7 @@
 //! Dissemination against its papers and its promises, one binary: what tests have in common is
 //! compiled once.
 
+mod adaptive;
 mod background;
 mod checks;
 mod common;
@@ -12,6 +13,7 @@ mod plumtree;
 mod protocol;
 mod quiet;
 mod safety;
+mod signatures;
 mod spreading;
 mod topics;
 mod variants;

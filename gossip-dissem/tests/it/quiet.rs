@@ -13,8 +13,10 @@ use gossip_core::sampling::Fixed;
 use gossip_core::sim::event::Simulation;
 use gossip_core::testkit::{DeliveredOnce, Invariant, Kinds, NoPhantoms, Trial};
 use gossip_core::{Blob, Layer, Wire};
+use gossip_dissem::adaptive::{self, Adaptive};
 use gossip_dissem::causal::Stamped;
 use gossip_dissem::fragment::{self, Fragment};
+use gossip_dissem::hierarchy::LeafBoxes;
 use gossip_dissem::median::{self, MedianCounter};
 use gossip_dissem::plumtree::{self, Plumtree, Trees};
 use gossip_dissem::rumor::{self, RumorMongering};
@@ -108,6 +110,12 @@ fn plumtree_falls_silent() {
         ..plumtree::Config::default()
     };
     ends(move |_| Plumtree::new(config).unwrap());
+}
+
+#[test]
+fn adaptive_dissemination_falls_silent() {
+    let config = adaptive::Config { age: AGE, ..adaptive::Config::default() };
+    ends(move |_| Adaptive::new(LeafBoxes::new(2, 2).unwrap(), config).unwrap());
 }
 
 fn accept(_: u32, _: Carried<'_, u32, u32>, _: u32) -> Verdict {
