@@ -116,7 +116,8 @@ impl<const M: usize> Measure for Registers<M> {
 }
 
 /// A [`Source`] that counts nodes: each brings itself, in each epoch under another name, so that
-/// errors average out over epochs. To count things, bring [`Own`](crate::merge::Own) registers.
+/// errors average out over epochs. Those are counted that are there when the epoch begins: who joins
+/// later passes registers on, and brings itself to the next. To count things, bring [`Own`](crate::merge::Own) registers.
 ///
 /// ```
 /// use gossip_aggregate::hyperloglog::Census;
@@ -150,5 +151,9 @@ impl<const M: usize> Source for Census<M> {
         let mut registers = Registers::new();
         registers.insert(&(cx.me(), self.salt, epoch));
         registers
+    }
+
+    fn join<P: Protocol + ?Sized>(&self, _: u64, _: &mut impl Local<P>) -> Registers<M> {
+        Registers::new()
     }
 }
