@@ -36,6 +36,7 @@ use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 
 use crate::mean::Set;
 use crate::merge::{Measure, Merge, Source};
+use crate::within::{Bounds, Ranged};
 
 /// Steps to an octave.
 const STEPS: f64 = 1_024.0;
@@ -168,5 +169,19 @@ impl<const K: usize> Source for Draws<K> {
 
     fn join<P: Protocol + ?Sized>(&self, _: u64, _: &mut impl Local<P>) -> Extrema<K> {
         Extrema::draw(0.0, Key::new(0))
+    }
+}
+
+/// The bounds are of what all bring together, such as the most nodes that there can be: of one node
+/// alone nothing shows among the least numbers. Four standard deviations are allowed.
+impl<const K: usize> Ranged for Draws<K> {
+    type Value = Extrema<K>;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.weight.get() <= bounds.greatest()
+    }
+
+    fn lies_within(&self, value: &Extrema<K>, bounds: &Bounds) -> bool {
+        value.sum() <= bounds.greatest() * (1.0 + 4.0 * value.relative_sd())
     }
 }

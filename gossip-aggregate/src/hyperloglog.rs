@@ -29,6 +29,7 @@ use gossip_core::wire::Bundle;
 use gossip_core::{Local, Nothing, Protocol, Refusal, Wire, message};
 
 use crate::merge::{Measure, Merge, Source};
+use crate::within::{Bounds, Ranged};
 
 message! {
     /// `M` registers, a power of two from 16 to 1024: a byte each.
@@ -155,5 +156,18 @@ impl<const M: usize> Source for Census<M> {
 
     fn join<P: Protocol + ?Sized>(&self, _: u64, _: &mut impl Local<P>) -> Registers<M> {
         Registers::new()
+    }
+}
+
+/// The bounds are of the number of nodes. Four standard deviations are allowed.
+impl<const M: usize> Ranged for Census<M> {
+    type Value = Registers<M>;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.greatest() >= 1.0
+    }
+
+    fn lies_within(&self, value: &Registers<M>, bounds: &Bounds) -> bool {
+        value.count() <= bounds.greatest() * (1.0 + 4.0 * value.relative_sd())
     }
 }

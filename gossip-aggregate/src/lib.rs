@@ -17,6 +17,7 @@
 //!   [`recent`].
 //! - The number of nodes without an aggregate: [`hops`] polls a sample, [`density`] listens,
 //!   [`tour`] and [`collide`] walk.
+//! - [`within`]: bounds that are declared, and checked where something is received.
 //! - [`estimate`]: what they say, and what that is worth.
 //!
 //! What holds under which faults, and when not to use it, is in `GUARANTEES.md`.
@@ -51,6 +52,7 @@ pub mod signed;
 pub mod spread;
 pub mod synopsis;
 pub mod tour;
+pub mod within;
 
 pub use collide::Collide;
 pub use count::{Count, Leaders};
@@ -65,7 +67,7 @@ pub use hyperloglog::Registers;
 pub use limosense::LiMoSense;
 pub use live::{Live, Size};
 pub use mean::{Average, Mean};
-pub use means::{Extreme, PowerMean, Total, Variance, Within};
+pub use means::{Extreme, PowerMean, Total, Variance};
 pub use merge::Merge;
 pub use push_flow::PushFlow;
 pub use push_pull::PushPull;
@@ -77,6 +79,7 @@ pub use signed::Vouched;
 pub use spread::Spread;
 pub use synopsis::Alike;
 pub use tour::Tour;
+pub use within::Within;
 
 /// The documents' snippets, run as tests.
 #[cfg(doctest)]

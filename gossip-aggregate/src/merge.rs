@@ -15,6 +15,7 @@ use core::fmt;
 use gossip_core::{Finite, Local, Protocol, Refusal, Wire, message};
 
 use crate::estimate::Estimate;
+use crate::within::{Bounds, Ranged};
 
 /// A value with an idempotent merge.
 ///
@@ -229,5 +230,17 @@ message! {
 impl Merge for Greatest {
     fn merge(&mut self, other: &Self) {
         *self = (*self).max(*other);
+    }
+}
+
+impl Ranged for Own<Greatest> {
+    type Value = Greatest;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.lies_within(&self.0, bounds)
+    }
+
+    fn lies_within(&self, greatest: &Greatest, bounds: &Bounds) -> bool {
+        bounds.contains(greatest.0.get())
     }
 }

@@ -21,6 +21,7 @@ use gossip_core::{Local, Protocol, Refusal};
 
 use crate::estimate::Estimate;
 use crate::merge::{Measure, Source};
+use crate::within::{Bounds, Ranged};
 
 /// By how many standard deviations of a difference two epochs may differ that speak of the same:
 /// chance alone exceeds them once in 16,000 times. Our choice.
@@ -103,6 +104,18 @@ impl<S: Source<Value: Measure>, const W: usize> Source for Recent<S, W> {
     }
 }
 
+impl<S: Ranged, const W: usize> Ranged for Recent<S, W> {
+    type Value = S::Value;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.source.brings_within(bounds)
+    }
+
+    fn lies_within(&self, value: &S::Value, bounds: &Bounds) -> bool {
+        self.source.lies_within(value, bounds)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +143,7 @@ mod tests {
             recent.ended(epoch, value);
         }
         let said = told(&recent, 4, &values[2]);
-        assert!((said.value - (b + c) / 2.0).abs() < 1e-9, "{said:?}, without {a}");
+        assert!((said.value - f64::midpoint(b, c)).abs() < 1e-9, "{said:?}, without {a}");
         let sd = Registers::<256>::new().relative_sd() * said.value / 2_f64.sqrt();
         assert!((said.sd.unwrap() - sd).abs() < 1e-9);
         recent.ended(5, &values[3]);

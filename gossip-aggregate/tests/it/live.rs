@@ -20,7 +20,7 @@ stack! {
         #[uses(peers)]
         load: Live<I>,
         #[uses(peers)]
-        pulled: Count<I, 48>,
+        pulled: Count<I, 2>,
     }
 }
 
@@ -34,7 +34,7 @@ fn input(at: u32, round: u32) -> f64 {
 
 fn node(at: u32, nodes: u32) -> Node<u32> {
     let founds = at < nodes;
-    let leaders = Leaders::expecting(24.0, 1.0).unwrap();
+    let leaders = Leaders::expecting(1.0, nodes.into()).unwrap();
     let epochs =
         if founds { epoch::Config::founding(leaders) } else { epoch::Config::joining(leaders) };
     let value = input(at, 0);
@@ -133,7 +133,8 @@ fn errors(nodes: u32, churn: f64, (before, rounds): (u32, u32), seed: u64) -> Er
 /// 30 rounds since its inputs were taken .29 sqrt(2 * .03 / 1,000) = .22 % at the lower churn; 1 %
 /// is three of both, of a median over 15 epochs.
 ///
-/// The control: the push-pull count is not within 5 % at the higher churn.
+/// The control: the push-pull count of one leader, which loss alone puts 23 % off (the law of
+/// `loss_sd`), is within neither bound.
 #[test]
 #[ignore = "soak: 500 rounds of 1,000 nodes, four times"]
 fn soak_live_accuracy_under_loss_churn_and_drift() {
@@ -149,7 +150,7 @@ fn soak_live_accuracy_under_loss_churn_and_drift() {
             let [live @ .., control] = medians;
             let holds = live.iter().zip(bounds).all(|(off, bound)| *off <= bound);
             assert!(holds, "churn {churn}, seed {seed}: {live:?}, not within {bounds:?}");
-            assert!(churn < 0.01 || control > 0.05, "seed {seed}: the control is {control} off");
+            assert!(control > bounds[1], "seed {seed}: the control is {control} off");
         }
     }
 }
