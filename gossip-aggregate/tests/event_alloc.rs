@@ -145,8 +145,8 @@ fn run() -> Result<Simulation<All<u32>, Network>, ParameterError> {
 }
 
 /// As in `gossip-core`'s test of the driver: a new most of what is under way may make one of the
-/// driver's dozen lists grow, once or twice. 5,000 rounds of nineteen protocols, and two or three turns of their
-/// epochs, ask for nothing.
+/// driver's dozen lists grow, once or twice. 5,000 rounds of nineteen protocols, and two or three
+/// turns of their epochs, ask for nothing.
 #[test]
 fn exchanges_and_epochs_allocate_nothing_in_steady_state() -> Result<(), ParameterError> {
     let mut sim = run()?;
