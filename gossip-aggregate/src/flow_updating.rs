@@ -177,8 +177,8 @@ impl<I: PeerId> FlowUpdating<I> {
         self.input.get()
     }
 
-    /// Whether what `peer` says is more than bounds allow: its estimate, or what its flow would make
-    /// of ours.
+    /// Whether what `peer` says is more than bounds allow: its estimate, or what its flow would
+    /// make of ours.
     fn is_beyond(&mut self, peer: I, flow: f64, estimate: f64) -> bool {
         let Some(bounds) = self.bounds else { return false };
         let ours = self.estimate();

@@ -117,8 +117,9 @@ impl<const M: usize> Measure for Registers<M> {
 }
 
 /// A [`Source`] that counts nodes: each brings itself, in each epoch under another name, so that
-/// errors average out over epochs. Those are counted that are there when the epoch begins: who joins
-/// later passes registers on, and brings itself to the next. To count things, bring [`Own`](crate::merge::Own) registers.
+/// errors average out over epochs. Those are counted that are there when the epoch begins: who
+/// joins later passes registers on, and brings itself to the next. To count things, bring
+/// [`Own`](crate::merge::Own) registers.
 ///
 /// ```
 /// use gossip_aggregate::hyperloglog::Census;

@@ -1,10 +1,10 @@
 //! Mean, number of nodes and sum, live: for systems whose nodes come and go, whose messages are
 //! lost, and whose inputs change.
 //!
-//! Not a protocol, but two that fit together, as one layer: the mean by
+//! Not a protocol: two that fit together, as one layer. The mean is by
 //! [`push_pull`](crate::push_pull) (Jelasity, Montresor, Babaoglu, *Gossip-based aggregation in
 //! large dynamic networks*, ACM TOCS 23(3), 2005, section 3), the number of nodes by
-//! [`hyperloglog`](crate::hyperloglog), and the sum as their product, as there.
+//! [`hyperloglog`](crate::hyperloglog) (Flajolet et al., AofA 2007), and the sum is their product.
 //!
 //! # Why
 //!

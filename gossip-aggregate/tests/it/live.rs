@@ -128,8 +128,8 @@ fn errors(nodes: u32, churn: f64, (before, rounds): (u32, u32), seed: u64) -> Er
 /// count within 3 %. A census of 1,000 by 1,024 registers has an sd of sqrt(e - 2) / 32 = 2.65 %
 /// (Whang et al., TODS 1990), and eight of them .94 %; the median over 300 rounds is over 23
 /// epochs, .7 %. Who has come within the last round, and who went before a word of it got
-/// through, is not counted: 2.5 % at the higher churn, as measured, and .25 % at the lower. So 3 % is
-/// four sd away, one false alarm in 10,000, and 5 % three and a half, one in 2,000. The mean has
+/// through, is not counted: 2.5 % at the higher churn, as measured, and .25 % at the lower. So 3 %
+/// is four sd away, one false alarm in 10,000, and 5 % three and a half, one in 2,000. The mean has
 /// loss_sd = .21 %, and of those replaced in the 30 rounds since its inputs were taken
 /// .29 sqrt(2 * .03 / 1,000) = .22 % at the lower churn; 1 % is three of both, of a median over 15
 /// epochs.
