@@ -144,7 +144,7 @@ impl Experiment for AggregateLive {
     }
 
     fn published(&self, params: &Params, metric: &str, _: Option<u32>) -> Option<Published> {
-        params.are_default_but(&["watched"]).then(|| bars::bar(metric)).flatten()
+        params.are_default_but(&[]).then(|| bars::bar(metric)).flatten()
     }
 }
 
