@@ -31,8 +31,8 @@ fn counted(nodes: u32, seed: u64) -> (f64, Duration, usize) {
 }
 
 /// The variance of shares falls by .3033 a cycle over uniform peers (section 5), so after 30 cycles
-/// an estimate is off by sqrt(N .3033^30) = 2e-5 at N = 10^6, and the farthest of as many by five of
-/// that. The bound is .1 %. The control is in `push_pull.rs`: losses.
+/// an estimate is off by sqrt(N .3033^30) = 2e-5 at N = 10^6, and the farthest of as many by five
+/// of that. The bound is .1 %. The control is in `push_pull.rs`: losses.
 #[test]
 #[ignore = "soak: 30 cycles of 10^6 nodes, and the memory they take"]
 fn soak_a_million_nodes_count_to_one_in_a_thousand_in_30_cycles() {
