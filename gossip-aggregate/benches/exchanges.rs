@@ -3,6 +3,7 @@
 //!
 //! Averaging, the first row, is the measure of the others. Flow
 //! protocols send messages to one or to all neighbours and get no answer; the others exchange two.
+//! Tours, walks and polls are of one node of 512, so that a number is that of a step.
 //!
 //! Bias: the driver neither encodes nor decodes, so bytes on the wire cost nothing here.
 
@@ -18,15 +19,17 @@ use gossip_aggregate::push_pull::Function;
 use gossip_aggregate::push_sum::Linear;
 use gossip_aggregate::signed::Vouched;
 use gossip_aggregate::{
-    Alike, Draw, Extreme, FlowUpdating, Leaders, LiMoSense, Mean, PowerMean, PushFlow, PushPull,
-    PushSum, Quantile, Spread, Top, Total, Union, Variance, epoch, push_sum,
+    Alike, Collide, Density, Draw, Extreme, FlowUpdating, Hops, Leaders, LiMoSense, Live, Mean,
+    PowerMean, PushFlow, PushPull, PushSum, Quantile, Spread, Top, Total, Tour, Union, Variance,
+    Within, collide, density, epoch, hops, push_sum, tour,
 };
 use gossip_core::auth::Authority;
 use gossip_core::random::Key;
+use gossip_core::sampling::{Walk, walk};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::link::Perfect;
 use gossip_core::sim::{Neighbourhood, topology};
-use gossip_core::{Finite, Layer, ParameterError};
+use gossip_core::{Finite, Layer, ParameterError, PeerId, Peers, stack};
 
 const NODES: u32 = 512;
 
@@ -35,9 +38,23 @@ const SETTLED: u32 = 40;
 
 struct Bench(Criterion);
 
+type Sim<S> = Simulation<S, Neighbourhood>;
+
 impl Bench {
     fn run<S>(&mut self, name: &str, node: impl Fn(u32) -> Result<S, ParameterError>)
     where
+        S: Layer<Neighbourhood, Id = u32> + Clone,
+    {
+        self.run_with(name, node, |_| {});
+    }
+
+    /// With something asked before every round.
+    fn run_with<S>(
+        &mut self,
+        name: &str,
+        node: impl Fn(u32) -> Result<S, ParameterError>,
+        mut ask: impl FnMut(&mut Sim<S>),
+    ) where
         S: Layer<Neighbourhood, Id = u32> + Clone,
     {
         let graph = topology::random_regular(NODES, 8, Key::new(1)).expect("a graph");
@@ -48,7 +65,11 @@ impl Bench {
         let mut group = self.0.benchmark_group("exchange");
         group.throughput(Throughput::Elements(NODES.into()));
         group.bench_function(name, |bencher| {
-            bencher.iter_batched(|| (), |()| sim.step(), BatchSize::SmallInput);
+            let round = |()| {
+                ask(&mut sim);
+                sim.step();
+            };
+            bencher.iter_batched(|| (), round, BatchSize::SmallInput);
         });
         group.finish();
     }
@@ -91,6 +112,7 @@ fn means(bench: &mut Bench) {
     bench.pulled("push-pull, 15 groups", |at| {
         Grouped::<15>::new(input(at), bounds, Combine::Median)
     });
+    bench.pulled("push-pull, mean within bounds", |at| Within::new(Mean::of(input(at))?, 0.0, 1e3));
     bench.pushed("push-sum, mean", |at| Mean::of(input(at)));
     bench.pushed("push-sum, count of 24 leaders", |_| Ok(Leaders::default()));
     bench.pushed("push-sum, random element", |at| Draw::uniform(input(at)));
@@ -115,6 +137,35 @@ fn merges(bench: &mut Bench) {
     bench.run("spread, HyperLogLog of 256", |_| Spread::new(endless(Census::<256>::salted(1))));
 }
 
+stack! {
+    /// Counts by walks over links that are given.
+    #[derive(Clone, Debug)]
+    struct Walker<I: PeerId> over D: Peers<Id = I> {
+        #[uses(below)]
+        walks: Walk<I, 64>,
+        #[uses(walks)]
+        size: Collide<I>,
+    }
+}
+
+/// Of the number of nodes, and all that is live; epochs of 20 rounds go on meanwhile.
+fn sizes(bench: &mut Bench) {
+    bench.run("live: mean, count and sum", |at| Live::founding(input(at)));
+    bench.run("Interval Density", |_| Density::new(density::Config::default()));
+    let poll = |sim: &mut Sim<Hops<u32>>| {
+        // Refused while a poll is under way.
+        let _ = sim.command(0, hops::Ask);
+    };
+    bench.run_with("HopsSampling, polls by one", |_| Hops::new(hops::Config::default()), poll);
+    bench.run("Random Tour, one tour a round", |at| {
+        Tour::new(tour::Config { every: u32::from(at == 0), patience: 1, ..Default::default() })
+    });
+    bench.run("Sample & Collide, 64 walks a round", |at| {
+        let walks = walk::Config { walks: if at == 0 { 64 } else { 0 }, ..Default::default() };
+        Ok(Walker::new(Walk::new(walks)?, Collide::new(collide::Config::default())?))
+    });
+}
+
 fn main() {
     let criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -124,5 +175,6 @@ fn main() {
     let mut bench = Bench(criterion);
     means(&mut bench);
     merges(&mut bench);
+    sizes(&mut bench);
     bench.0.final_summary();
 }

@@ -27,6 +27,7 @@ use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 use crate::mean::Set;
 use crate::push_pull::Function;
 use crate::push_sum::{Linear, MAX_WEIGHT};
+use crate::within::{Bounds, Ranged};
 
 message! {
     /// A random element.
@@ -134,5 +135,17 @@ impl Linear for Draw {
 
     fn plus(one: &Drawn, other: &Drawn) -> Option<Drawn> {
         either(one, other, 1.0)
+    }
+}
+
+impl Ranged for Draw {
+    type Value = Drawn;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.contains(self.input.get())
+    }
+
+    fn lies_within(&self, drawn: &Drawn, bounds: &Bounds) -> bool {
+        bounds.contains(drawn.element.get())
     }
 }

@@ -16,7 +16,8 @@
 //!
 //! The estimate has no bias and a relative standard deviation of 1 / sqrt(K - 2): 10 % at K = 102,
 //! 5 % at K = 402. It is there as soon as the least numbers have [spread](crate::spread). All nodes
-//! say the same, so their errors do not average out over nodes; over epochs they do.
+//! say the same, so their errors do not average out over nodes; over epochs they do, see
+//! [`recent`](crate::recent). Who joins in an epoch passes numbers on, and brings none of its own.
 //!
 //! One liar can make it as large as it likes, and nothing shows.
 //!
@@ -35,6 +36,7 @@ use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 
 use crate::mean::Set;
 use crate::merge::{Measure, Merge, Source};
+use crate::within::{Bounds, Ranged};
 
 /// Steps to an octave.
 const STEPS: f64 = 1_024.0;
@@ -163,5 +165,23 @@ impl<const K: usize> Source for Draws<K> {
     fn start<P: Protocol + ?Sized>(&self, epoch: u64, cx: &mut impl Local<P>) -> Extrema<K> {
         let key = Key::new(digest(&cx.me())).with(self.salt).with(epoch);
         Extrema::draw(self.weight.get(), key)
+    }
+
+    fn join<P: Protocol + ?Sized>(&self, _: u64, _: &mut impl Local<P>) -> Extrema<K> {
+        Extrema::draw(0.0, Key::new(0))
+    }
+}
+
+/// The bounds are of what all bring together, such as the most nodes that there can be: of one node
+/// alone nothing shows among the least numbers. Four standard deviations are allowed.
+impl<const K: usize> Ranged for Draws<K> {
+    type Value = Extrema<K>;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.weight.get() <= bounds.greatest()
+    }
+
+    fn lies_within(&self, value: &Extrema<K>, bounds: &Bounds) -> bool {
+        value.sum() <= bounds.greatest() * (1.0 + 4.0 * value.relative_sd())
     }
 }

@@ -25,6 +25,9 @@
 //!
 //! - A neighbour that has not been heard yet is left out of the mean, and is only told ours; the
 //!   paper starts its estimate at 0.
+//! - Bounds may be declared. An honest estimate overshoots them while flows cross: by as many times
+//!   their distance as there are neighbours, and half as much when it is told. So a liar is held to
+//!   three times the distance by what it tells, and by flows to what they make of our estimate.
 //! - At most [`Config::neighbours`] are kept; flows and estimates beyond [`LIMIT`] are refused.
 
 use core::marker::PhantomData;
@@ -36,6 +39,11 @@ use gossip_core::{
 
 use crate::links::Links;
 use crate::mean::Set;
+use crate::within::Bounds;
+
+/// By how many times their distance told estimates may lie outside the bounds: where flows cross,
+/// honest ones do. Our choice.
+const BEYOND: f64 = 1.0;
 
 /// The largest flow or estimate that is taken off the wire: sums of millions stay finite.
 pub const LIMIT: f64 = 1e300;
@@ -61,12 +69,50 @@ pub struct Config {
     pub input: f64,
     /// Neighbours kept, at most.
     pub neighbours: usize,
+    /// Within which all inputs are known to lie, if that is known.
+    pub bounds: Option<Bounds>,
 }
 
 impl Config {
-    /// With this input, and up to [`NEIGHBOURS`] neighbours.
+    /// With this input, up to [`NEIGHBOURS`] neighbours, and no bounds.
     pub const fn of(input: f64) -> Self {
-        Self { input, neighbours: NEIGHBOURS }
+        Self { input, neighbours: NEIGHBOURS, bounds: None }
+    }
+
+    /// All inputs lie from `least` to `greatest`: what cannot come of such inputs is refused.
+    ///
+    /// # Errors
+    ///
+    /// If the bounds are not finite and in order.
+    ///
+    /// ```
+    /// use gossip_aggregate::{FlowUpdating, flow_updating::Config};
+    ///
+    /// assert!(FlowUpdating::<u32>::new(Config::of(0.3).within(0.0, 1.0)?).is_ok());
+    /// assert!(FlowUpdating::<u32>::new(Config::of(2.0).within(0.0, 1.0)?).is_err());
+    /// # Ok::<(), gossip_core::ParameterError>(())
+    /// ```
+    pub fn within(self, least: f64, greatest: f64) -> Result<Self, ParameterError> {
+        Ok(Self { bounds: Some(Bounds::new(least, greatest)?), ..self })
+    }
+
+    /// The input, unless it is out of bounds.
+    pub(crate) fn checked(&self) -> Result<Finite, ParameterError> {
+        self.bounds.map_or(Ok(()), |bounds| bounds.check(self.input))?;
+        let error = ParameterError::new("input", self.input, "(as measured)", "within 1e300 of 0");
+        Finite::new(self.input).filter(|input| is_sound(*input)).ok_or(error)
+    }
+}
+
+/// An input that is set, unless it is out of bounds.
+pub(crate) fn accepted(input: Finite, bounds: Option<Bounds>) -> Result<Finite, Refusal> {
+    if bounds.is_some_and(|bounds| !bounds.contains(input.get())) {
+        return Err(Refusal::Invalid("the input must lie within the bounds that were declared"));
+    }
+    if is_sound(input) {
+        Ok(input)
+    } else {
+        Err(Refusal::Invalid("the input must be within 1e300 of 0"))
     }
 }
 
@@ -93,6 +139,7 @@ struct Flow {
 pub struct FlowUpdating<I> {
     input: Finite,
     links: Links<I, Flow>,
+    bounds: Option<Bounds>,
     id: PhantomData<fn() -> I>,
 }
 
@@ -100,15 +147,9 @@ impl<I: PeerId> Configured for FlowUpdating<I> {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, ParameterError> {
-        let (input, links) = (checked(config.input)?, Links::bounded(config.neighbours)?);
-        Ok(Self { input, links, id: PhantomData })
+        let (input, links) = (config.checked()?, Links::bounded(config.neighbours)?);
+        Ok(Self { input, links, bounds: config.bounds, id: PhantomData })
     }
-}
-
-/// An input, unless it is out of bounds.
-pub(crate) fn checked(input: f64) -> Result<Finite, ParameterError> {
-    let error = ParameterError::new("input", input, "(as measured)", "within 1e300 of 0");
-    Finite::new(input).filter(|input| is_sound(*input)).ok_or(error)
 }
 
 /// Whether a number off the wire is one that a sum can take.
@@ -121,7 +162,7 @@ impl<I: PeerId> FlowUpdating<I> {
     ///
     /// # Errors
     ///
-    /// If the input is not within [`LIMIT`] of 0, or no neighbour may be kept.
+    /// If the input is not within [`LIMIT`] of 0 and the bounds, or no neighbour may be kept.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         Configured::new(config)
     }
@@ -134,6 +175,18 @@ impl<I: PeerId> FlowUpdating<I> {
     /// This node's input.
     pub const fn input(&self) -> f64 {
         self.input.get()
+    }
+
+    /// Whether what `peer` says is more than bounds allow: its estimate, or what its flow would
+    /// make of ours.
+    fn is_beyond(&mut self, peer: I, flow: f64, estimate: f64) -> bool {
+        let Some(bounds) = self.bounds else { return false };
+        let ours = self.estimate();
+        let neighbours = self.links.iter().count() as f64;
+        let given = self.links.get_mut(peer).map_or(0.0, |link| link.flow);
+        let after = ours + given + flow;
+        !bounds.widened(BEYOND).contains(estimate)
+            || !bounds.widened(neighbours + BEYOND).contains(after)
     }
 
     /// Neighbours that have told their estimates.
@@ -174,6 +227,9 @@ impl<I: PeerId, D: Peers<Id = I> + ?Sized> Layer<D> for FlowUpdating<I> {
         if !is_sound(flow) || !is_sound(estimate) {
             return cx.count("unsound flow");
         }
+        if self.is_beyond(from, flow.get(), estimate.get()) {
+            return cx.count("out of bounds");
+        }
         match self.links.get_mut(from) {
             Some(link) => *link = Flow { flow: -flow.get(), estimate: Some(estimate.get()) },
             None => cx.count("not a neighbour"),
@@ -186,10 +242,7 @@ impl<I: PeerId, D: Peers<Id = I> + ?Sized> Layer<D> for FlowUpdating<I> {
         Set(input): Set,
         _: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        if !is_sound(input) {
-            return Err(Refusal::Invalid("the input must be within 1e300 of 0"));
-        }
-        self.input = input;
+        self.input = accepted(input, self.bounds)?;
         Ok(Receipt::default())
     }
 }

@@ -29,6 +29,7 @@ use gossip_core::wire::Bundle;
 use gossip_core::{Local, Nothing, Protocol, Refusal, Wire, message};
 
 use crate::merge::{Measure, Merge, Source};
+use crate::within::{Bounds, Ranged};
 
 message! {
     /// `M` registers, a power of two from 16 to 1024: a byte each.
@@ -116,7 +117,9 @@ impl<const M: usize> Measure for Registers<M> {
 }
 
 /// A [`Source`] that counts nodes: each brings itself, in each epoch under another name, so that
-/// errors average out over epochs. To count things, bring [`Own`](crate::merge::Own) registers.
+/// errors average out over epochs. Those are counted that are there when the epoch begins: who
+/// joins later passes registers on, and brings itself to the next. To count things, bring
+/// [`Own`](crate::merge::Own) registers.
 ///
 /// ```
 /// use gossip_aggregate::hyperloglog::Census;
@@ -150,5 +153,22 @@ impl<const M: usize> Source for Census<M> {
         let mut registers = Registers::new();
         registers.insert(&(cx.me(), self.salt, epoch));
         registers
+    }
+
+    fn join<P: Protocol + ?Sized>(&self, _: u64, _: &mut impl Local<P>) -> Registers<M> {
+        Registers::new()
+    }
+}
+
+/// The bounds are of the number of nodes. Four standard deviations are allowed.
+impl<const M: usize> Ranged for Census<M> {
+    type Value = Registers<M>;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.greatest() >= 1.0
+    }
+
+    fn lies_within(&self, value: &Registers<M>, bounds: &Bounds) -> bool {
+        value.count() <= bounds.greatest() * (1.0 + 4.0 * value.relative_sd())
     }
 }

@@ -48,9 +48,10 @@ use gossip_core::{
     Refusal, message,
 };
 
-use crate::flow_updating::{checked, is_sound};
+use crate::flow_updating::{accepted, is_sound};
 use crate::links::{Links, Share};
 use crate::mean::Set;
+use crate::within::Bounds;
 
 pub use crate::flow_updating::Config;
 
@@ -98,6 +99,7 @@ struct Totals {
 pub struct LiMoSense<I> {
     input: Finite,
     links: Links<I, Totals>,
+    bounds: Option<Bounds>,
     id: PhantomData<fn() -> I>,
 }
 
@@ -105,8 +107,8 @@ impl<I: PeerId> Configured for LiMoSense<I> {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, ParameterError> {
-        let (input, links) = (checked(config.input)?, Links::bounded(config.neighbours)?);
-        Ok(Self { input, links, id: PhantomData })
+        let (input, links) = (config.checked()?, Links::bounded(config.neighbours)?);
+        Ok(Self { input, links, bounds: config.bounds, id: PhantomData })
     }
 }
 
@@ -115,7 +117,7 @@ impl<I: PeerId> LiMoSense<I> {
     ///
     /// # Errors
     ///
-    /// If the input is not within 10^300 of 0, or no neighbour may be kept.
+    /// If the input is not within 10^300 of 0 and the bounds, or no neighbour may be kept.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         Configured::new(config)
     }
@@ -145,7 +147,9 @@ impl<I: PeerId> LiMoSense<I> {
     /// Gives half to a neighbour, if there is enough, or else asks it for weight.
     fn push(&mut self, to: I, cx: &mut impl Context<Self>) {
         let held = self.held();
-        let gives = held.weight >= 2.0 * LEAST;
+        // After a neighbour has gone, what is held may come of no inputs at all for a while.
+        let within = self.bounds.is_none_or(|bounds| bounds.admit(held, held));
+        let gives = held.weight >= 2.0 * LEAST && within;
         let Some(link) = self.links.get_mut(to) else { return };
         let sent = if gives { link.sent.plus(held.half()) } else { link.sent };
         match (Finite::new(sent.sum), Finite::new(sent.weight)) {
@@ -189,8 +193,12 @@ impl<I: PeerId, D: Peers<Id = I> + ?Sized> Layer<D> for LiMoSense<I> {
         if link.theirs == number && weight.get() < link.received.weight {
             return cx.count("overtaken");
         }
-        link.theirs = number;
-        link.received = Share { sum: sum.get(), weight: weight.get() };
+        let before = if link.theirs == number { link.received } else { Share::default() };
+        let total = Share { sum: sum.get(), weight: weight.get() };
+        if self.bounds.is_some_and(|bounds| !bounds.admit(total.less(before), total)) {
+            return cx.count("out of bounds");
+        }
+        (link.theirs, link.received) = (number, total);
         if asks && self.weight() >= 2.0 * LEAST {
             self.push(from, cx);
         }
@@ -202,10 +210,7 @@ impl<I: PeerId, D: Peers<Id = I> + ?Sized> Layer<D> for LiMoSense<I> {
         Set(input): Set,
         _: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        if !is_sound(input) {
-            return Err(Refusal::Invalid("the input must be within 1e300 of 0"));
-        }
-        self.input = input;
+        self.input = accepted(input, self.bounds)?;
         Ok(Receipt::default())
     }
 }

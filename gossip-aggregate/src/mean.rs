@@ -7,6 +7,7 @@ use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 
 use crate::push_pull::{Function, PushPull};
 use crate::push_sum::Linear;
+use crate::within::{Bounds, Ranged};
 
 /// Push-pull averaging.
 ///
@@ -78,5 +79,17 @@ impl Linear for Mean {
 
     fn plus(one: &Finite, other: &Finite) -> Option<Finite> {
         Finite::new(one.get() + other.get())
+    }
+}
+
+impl Ranged for Mean {
+    type Value = Finite;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.contains(self.input())
+    }
+
+    fn lies_within(&self, mean: &Finite, bounds: &Bounds) -> bool {
+        bounds.contains(mean.get())
     }
 }

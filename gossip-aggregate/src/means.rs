@@ -18,6 +18,7 @@ use crate::count::{LEADERS, Leaders, Shares};
 use crate::mean::{Mean, Set};
 use crate::push_pull::Function;
 use crate::push_sum::Linear;
+use crate::within::{Bounds, Ranged};
 
 /// An input that has to be finite.
 fn finite(value: f64) -> Result<Finite, ParameterError> {
@@ -114,10 +115,22 @@ impl Linear for PowerMean {
     }
 }
 
+impl Ranged for PowerMean {
+    type Value = Finite;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.contains(self.input.get())
+    }
+
+    fn lies_within(&self, sum: &Finite, bounds: &Bounds) -> bool {
+        bounds.contains(self.back(sum.get()))
+    }
+}
+
 /// The smallest or the largest input. Both partners keep the extreme, so it spreads like a rumor.
 ///
 /// One liar suffices to spoil it, and nothing can tell: where peers may lie, give it
-/// [bounds](Within).
+/// [bounds](crate::Within).
 ///
 /// ```
 /// use gossip_aggregate::{Extreme, push_pull::Function};
@@ -173,6 +186,18 @@ impl Function for Extreme {
 
     fn estimate(&self, state: &Finite) -> Option<f64> {
         Some(state.get())
+    }
+}
+
+impl Ranged for Extreme {
+    type Value = Finite;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.contains(self.input.get())
+    }
+
+    fn lies_within(&self, extreme: &Finite, bounds: &Bounds) -> bool {
+        bounds.contains(extreme.get())
     }
 }
 
@@ -259,6 +284,22 @@ impl Function for Variance {
     }
 }
 
+impl Ranged for Variance {
+    type Value = Moments;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.contains(self.0.get())
+    }
+
+    fn lies_within(&self, state: &Moments, bounds: &Bounds) -> bool {
+        // Bhatia, Davis, *A better bound on the variance*, American Mathematical Monthly 107, 2000.
+        let mean = state.mean.get();
+        let most = (bounds.greatest() - mean) * (mean - bounds.least());
+        let slack = 1e-9 * mean.abs().max(bounds.greatest() - bounds.least());
+        bounds.contains(mean) && state.variance.get() <= most + slack * slack.max(1.0)
+    }
+}
+
 /// What a mean and a count make together: the sum or the product of all inputs.
 ///
 /// ```
@@ -342,90 +383,17 @@ impl<F: Linear, const L: usize> Linear for Total<F, L> {
     }
 }
 
-/// Another function, whose estimates are known to lie within bounds: what says otherwise is refused
-/// at the receiver, and an input out of bounds is not taken. So a liar can pull a mean no further
-/// than an honest node could that has an extreme input.
-///
-/// ```
-/// use gossip_aggregate::{Mean, Within, push_pull::Function};
-/// use gossip_core::Finite;
-///
-/// let share = Within::new(Mean::of(0.3)?, 0.0, 1.0)?;
-/// assert!(share.is_sound(&Finite::new(1.0).unwrap()));
-/// assert!(!share.is_sound(&Finite::new(1e9).unwrap()));
-/// assert!(Within::new(Mean::of(2.0)?, 0.0, 1.0).is_err());
-/// # Ok::<(), gossip_core::ParameterError>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Within<F> {
-    function: F,
-    least: f64,
-    greatest: f64,
-}
+impl<F, const L: usize> Ranged for Total<F, L>
+where
+    F: Function + Ranged<Value = <F as Function>::State>,
+{
+    type Value = (<F as Function>::State, Shares<L>);
 
-impl Within<Mean> {
-    /// A mean of inputs from `least` to `greatest`.
-    ///
-    /// # Errors
-    ///
-    /// If the bounds are not finite and in order, or this node's input is outside.
-    pub fn new(function: Mean, least: f64, greatest: f64) -> Result<Self, ParameterError> {
-        let ordered = least.is_finite() && greatest.is_finite() && least <= greatest;
-        ParameterError::new("least", least, "(as measured)", "finite, at most the greatest")
-            .unless(ordered)?;
-        let (input, within) = (function.input(), Self { function, least, greatest });
-        ParameterError::new("input", input, "(as measured)", "within the bounds given")
-            .unless(within.contains(input))?;
-        Ok(within)
-    }
-}
-
-impl<F> Within<F> {
-    fn contains(&self, value: f64) -> bool {
-        (self.least..=self.greatest).contains(&value)
-    }
-}
-
-impl<F: Function<Input = Set>> Function for Within<F> {
-    type State = F::State;
-    type Input = Set;
-
-    fn set(&mut self, input: Set) -> Result<(), Refusal> {
-        if self.contains(input.0.get()) {
-            self.function.set(input)
-        } else {
-            Err(Refusal::Invalid("the input must lie within the bounds that were declared"))
-        }
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.mean.brings_within(bounds)
     }
 
-    fn start<P: Protocol + ?Sized>(
-        &mut self,
-        last: Option<&Self::State>,
-        cx: &mut impl Local<P>,
-    ) -> Self::State {
-        self.function.start(last, cx)
-    }
-
-    fn is_sound(&self, state: &Self::State) -> bool {
-        let estimate = self.function.estimate(state);
-        self.function.is_sound(state) && estimate.is_none_or(|value| self.contains(value))
-    }
-
-    fn update(&self, mine: &Self::State, theirs: &Self::State) -> Self::State {
-        self.function.update(mine, theirs)
-    }
-
-    fn estimate(&self, state: &Self::State) -> Option<f64> {
-        self.function.estimate(state)
-    }
-}
-
-impl<F: Linear<Input = Set>> Linear for Within<F> {
-    fn scaled(state: &Self::State, factor: f64) -> Option<Self::State> {
-        F::scaled(state, factor)
-    }
-
-    fn plus(one: &Self::State, other: &Self::State) -> Option<Self::State> {
-        F::plus(one, other)
+    fn lies_within(&self, (mean, _): &Self::Value, bounds: &Bounds) -> bool {
+        self.mean.lies_within(mean, bounds)
     }
 }

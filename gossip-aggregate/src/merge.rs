@@ -14,6 +14,9 @@ use core::fmt;
 
 use gossip_core::{Finite, Local, Protocol, Refusal, Wire, message};
 
+use crate::estimate::Estimate;
+use crate::within::{Bounds, Ranged};
+
 /// A value with an idempotent merge.
 ///
 /// The laws, which [`check`] looks at: with `a | b` for what `a` is after `a.merge(&b)`,
@@ -104,6 +107,21 @@ pub trait Source: Clone + fmt::Debug {
 
     /// This node's value at the start of an epoch.
     fn start<P: Protocol + ?Sized>(&self, epoch: u64, cx: &mut impl Local<P>) -> Self::Value;
+
+    /// This node's value if it joins while an epoch is under way. By default what it brings to
+    /// others: it can do no harm. A count leaves it out, or it would be of all that were there at
+    /// some time in the epoch, and not at its start.
+    fn join<P: Protocol + ?Sized>(&self, epoch: u64, cx: &mut impl Local<P>) -> Self::Value {
+        self.start(epoch, cx)
+    }
+
+    /// An epoch has ended with this value, at a node that was there for at least half of it.
+    fn ended(&mut self, _epoch: u64, _value: &Self::Value) {}
+
+    /// What is told, given what the last finished epoch said. By default that.
+    fn combined(&self, last: Estimate) -> Estimate {
+        last
+    }
 
     /// Takes out of a partner's value what this node does not believe, such as what is not signed.
     /// `known` is what this node holds in `epoch`, and believes. Returns how much was taken out.
@@ -212,5 +230,17 @@ message! {
 impl Merge for Greatest {
     fn merge(&mut self, other: &Self) {
         *self = (*self).max(*other);
+    }
+}
+
+impl Ranged for Own<Greatest> {
+    type Value = Greatest;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.lies_within(&self.0, bounds)
+    }
+
+    fn lies_within(&self, greatest: &Greatest, bounds: &Bounds) -> bool {
+        bounds.contains(greatest.0.get())
     }
 }

@@ -45,9 +45,10 @@ use gossip_core::{
     Refusal, message,
 };
 
-use crate::flow_updating::{checked, is_sound};
+use crate::flow_updating::{accepted, is_sound};
 use crate::links::{Links, Share};
 use crate::mean::Set;
+use crate::within::Bounds;
 
 pub use crate::flow_updating::Config;
 pub use crate::limosense::LEAST;
@@ -97,6 +98,7 @@ struct Flow {
 pub struct PushFlow<I> {
     input: Finite,
     links: Links<I, Flow>,
+    bounds: Option<Bounds>,
     id: PhantomData<fn() -> I>,
 }
 
@@ -104,8 +106,8 @@ impl<I: PeerId> Configured for PushFlow<I> {
     type Config = Config;
 
     fn new(config: Config) -> Result<Self, ParameterError> {
-        let (input, links) = (checked(config.input)?, Links::bounded(config.neighbours)?);
-        Ok(Self { input, links, id: PhantomData })
+        let (input, links) = (config.checked()?, Links::bounded(config.neighbours)?);
+        Ok(Self { input, links, bounds: config.bounds, id: PhantomData })
     }
 }
 
@@ -119,7 +121,7 @@ impl<I: PeerId> PushFlow<I> {
     ///
     /// # Errors
     ///
-    /// If the input is not within 10^300 of 0, or no neighbour may be kept.
+    /// If the input is not within 10^300 of 0 and the bounds, or no neighbour may be kept.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         Configured::new(config)
     }
@@ -150,7 +152,9 @@ impl<I: PeerId> PushFlow<I> {
     fn push(&mut self, to: I, cx: &mut impl Context<Self>) {
         let held = self.held();
         let Some(link) = self.links.get_mut(to) else { return };
-        if held.weight >= 2.0 * LEAST {
+        // After a neighbour has gone, what is held may come of no inputs at all for a while.
+        let within = self.bounds.is_none_or(|bounds| bounds.admit(held, held));
+        if held.weight >= 2.0 * LEAST && within {
             link.given = link.given.plus(held.half());
         }
         link.turn = link.turn.wrapping_add(1);
@@ -221,7 +225,12 @@ impl<I: PeerId, D: Peers<Id = I> + ?Sized> Layer<D> for PushFlow<I> {
         }
         // Newer, in numbers that wrap.
         if (turn.wrapping_sub(link.turn) as i32) > 0 {
-            link.given = Share::default().less(Share { sum: sum.get(), weight: weight.get() });
+            let flow = Share { sum: sum.get(), weight: weight.get() };
+            let pushed = flow.plus(link.given);
+            if self.bounds.is_some_and(|bounds| !bounds.admit(pushed, flow)) {
+                return cx.count("out of bounds");
+            }
+            link.given = Share::default().less(flow);
             (link.turn, link.waited) = (turn, 0);
         }
     }
@@ -232,10 +241,7 @@ impl<I: PeerId, D: Peers<Id = I> + ?Sized> Layer<D> for PushFlow<I> {
         Set(input): Set,
         _: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        if !is_sound(input) {
-            return Err(Refusal::Invalid("the input must be within 1e300 of 0"));
-        }
-        self.input = input;
+        self.input = accepted(input, self.bounds)?;
         Ok(Receipt::default())
     }
 }

@@ -36,6 +36,7 @@ use gossip_core::{Finite, Local, ParameterError, Protocol, Refusal, message};
 
 use crate::mean::Set;
 use crate::push_pull::Function;
+use crate::within::{Bounds, Ranged};
 
 /// By how much less than phi a count is still taken for phi: more than what 30 cycles leave of
 /// rounding and variance, and less than one of 500,000 nodes. Our choice.
@@ -193,5 +194,20 @@ impl Function for Quantile {
 
     fn estimate(&self, step: &Step) -> Option<f64> {
         step.place.found.map(Finite::get)
+    }
+}
+
+impl Ranged for Quantile {
+    type Value = Step;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        bounds.contains(self.input.get())
+    }
+
+    fn lies_within(&self, step: &Step, bounds: &Bounds) -> bool {
+        let Place { low, high, pivot, found, .. } = step.place;
+        let drawn = [step.left, step.right].map(|ticket| ticket.map(|(_, element)| element));
+        let mut all = [low, high, pivot, found].into_iter().chain(drawn).flatten();
+        all.all(|element| bounds.contains(element.get()))
     }
 }

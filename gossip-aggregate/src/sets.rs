@@ -7,7 +7,8 @@
 
 use gossip_core::{Bounded, PeerId, Wire, message};
 
-use crate::merge::Merge;
+use crate::merge::{Merge, Own};
+use crate::within::{Bounds, Ranged};
 
 message! {
     /// The union of what all nodes bring; of more than `N`, the `N` least.
@@ -125,5 +126,17 @@ impl<I: PeerId, V: Wire + Ord, const K: usize> Merge for Top<I, V, K> {
     fn is_sound(&self) -> bool {
         let once = |(at, entry): (usize, &(V, I))| self.0[..at].iter().all(|e| e.1 != entry.1);
         self.0.is_sorted_by(Self::is_before) && self.0.iter().enumerate().all(once)
+    }
+}
+
+impl<I: PeerId, V: Wire + Ord + Into<f64>, const K: usize> Ranged for Own<Top<I, V, K>> {
+    type Value = Top<I, V, K>;
+
+    fn brings_within(&self, bounds: &Bounds) -> bool {
+        self.lies_within(&self.0, bounds)
+    }
+
+    fn lies_within(&self, top: &Top<I, V, K>, bounds: &Bounds) -> bool {
+        top.ranking().iter().all(|(score, _)| bounds.contains(score.clone().into()))
     }
 }

@@ -11,6 +11,7 @@
 //! on value v from q: value |= v; reply "same" if value = v, else with value
 //! on print p from q: reply "same" if print(value) = p, else with value
 //! on reply v:        value |= v
+//! a joiner:          asks a peer, or its contact, for a value, until it has one
 //! a value that changed, or that is more than v: is news, until a partner says "same"
 //! ```
 //!
@@ -29,10 +30,10 @@
 //!
 //! - Prints are 64-bit digests, not made against adversaries: two values with the same print are
 //!   taken for one by nodes to whom neither is news.
-//! - A joiner takes part as soon as it knows the epoch: it can do no harm.
+//! - A joiner takes part as soon as it knows the epoch, with what [`Source::join`] says: it passes
+//!   on what others brought, and brings its own where that can do no harm.
 
 use core::fmt;
-use core::marker::PhantomData;
 
 use gossip_core::id::digest;
 use gossip_core::{
@@ -50,7 +51,7 @@ use crate::merge::{Measure, Merge, Source};
 pub const CONFIRMED: u8 = 4;
 
 message! {
-    /// What travels; each with its sender's epoch.
+    /// What travels; each with its sender's epoch, if it knows one.
     #[derive(PartialEq)]
     pub enum Message<V: Wire> {
         /// The sender's value.
@@ -61,6 +62,8 @@ message! {
         Same(u64),
         /// An answer: the sender has no value yet.
         Apart(u64),
+        /// Of a joiner that knows no epoch yet: what is the value?
+        Ask,
     }
 }
 
@@ -96,12 +99,13 @@ pub struct State<I, S: Source> {
     current: Option<S::Value>,
     /// The last epoch's that this node was there for.
     last: Option<Left<S::Value>>,
+    /// Whom a joiner may ask that has no peer yet.
+    contact: Option<I>,
     /// The digest of this epoch's value, if it was asked for since that changed.
     print: Option<u64>,
     /// Exchanges in a row that found the value the same; 0 while it is news.
     same: u8,
     epochs: Epochs,
-    id: PhantomData<fn() -> I>,
 }
 
 /// Spreads what `S` brings, as a layer over any [`Peers`].
@@ -140,8 +144,8 @@ impl<I: PeerId, S: Source> Configured for State<I, S> {
 
     fn new(config: Config<S>) -> Result<Self, ParameterError> {
         let (source, epochs) = config.build()?;
-        let (current, last, print) = (None, None, None);
-        Ok(Self { source, current, last, print, same: 0, epochs, id: PhantomData })
+        let (current, last, contact, print) = (None, None, None, None);
+        Ok(Self { source, current, last, contact, print, same: 0, epochs })
     }
 }
 
@@ -182,7 +186,8 @@ impl<I: PeerId, S: Source> State<I, S> {
             (None, Some(value)) if self.is_settled() => (value, self.epoch(), 0),
             _ => return None,
         };
-        Some(Estimate::relative(value.measure()?, value.relative_sd(), epoch, age))
+        let last = Estimate::relative(value.measure()?, value.relative_sd(), epoch, age);
+        Some(self.source.combined(last))
     }
 
     fn keep_time(&mut self, cx: &mut impl Local<Self>) {
@@ -195,7 +200,10 @@ impl<I: PeerId, S: Source> State<I, S> {
     fn meet(&mut self, epoch: u64, cx: &mut impl Local<Self>) -> bool {
         self.keep_time(cx);
         match self.epochs.meet(epoch, cx.round()) {
-            Meeting::Together if self.current.is_none() => self.begin(cx),
+            Meeting::Together if self.current.is_none() => {
+                let value = self.source.join(self.epochs.number(), cx);
+                self.begin(value);
+            }
             Meeting::Together => {}
             Meeting::Ahead(turn) => self.turn(turn, cx),
             Meeting::Apart => return false,
@@ -213,8 +221,8 @@ impl<I: PeerId, S: Source> State<I, S> {
         Some(*self.print.get_or_insert_with(|| digest(value)))
     }
 
-    fn begin(&mut self, cx: &mut impl Local<Self>) {
-        self.current = Some(self.source.start(self.epochs.number(), cx));
+    fn begin(&mut self, value: S::Value) {
+        self.current = Some(value);
         (self.same, self.print) = (0, None);
     }
 
@@ -222,11 +230,15 @@ impl<I: PeerId, S: Source> State<I, S> {
     fn turn(&mut self, turn: Turn, cx: &mut impl Local<Self>) {
         if let Turn::Next { ended: epoch, whole } = turn {
             let value = self.current.take().filter(|_| whole);
+            if let Some(value) = &value {
+                self.source.ended(epoch, value);
+            }
             cx.emit(Finished { epoch, value: value.clone() });
             let left = value.map(|value| Left { epoch, ended: cx.round(), value });
             self.last = left.or_else(|| self.last.take());
         }
-        self.begin(cx);
+        let value = self.source.start(self.epochs.number(), cx);
+        self.begin(value);
     }
 
     /// Merges what is believed of `theirs`. Returns our value, and whether it is now the same.
@@ -265,12 +277,13 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
     fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         self.keep_time(cx);
         let epoch = self.epoch();
-        let message = if self.same == 0 {
-            Message::Value(epoch, self.current.clone()?)
-        } else {
-            Message::Print(epoch, self.print()?)
+        let peer = below.sample(cx.rng());
+        let message = match &self.current {
+            None => return Some((peer.or(self.contact)?, Message::Ask)),
+            Some(value) if self.same == 0 => Message::Value(epoch, value.clone()),
+            Some(_) => Message::Print(epoch, self.print()?),
         };
-        Some((below.sample(cx.rng())?, message))
+        Some((peer?, message))
     }
 
     fn respond(
@@ -287,6 +300,10 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
             }
             Message::Value(epoch, value) => (epoch, Ok(value)),
             Message::Print(epoch, print) => (epoch, Err(print)),
+            Message::Ask => {
+                self.keep_time(cx);
+                return self.current.clone().map(|value| Message::Value(self.epoch(), value));
+            }
             Message::Same(_) | Message::Apart(_) => {
                 cx.count("an answer to nothing");
                 return None;
@@ -329,8 +346,12 @@ impl<I: PeerId, S: Source, D: Peers<Id = I>> Exchange<D> for State<I, S> {
             Message::Apart(epoch) => {
                 self.meet(epoch, cx);
             }
-            Message::Print(..) => cx.count("not an answer"),
+            Message::Print(..) | Message::Ask => cx.count("not an answer"),
         }
+    }
+
+    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
+        self.contact = Some(peer);
     }
 
     fn on_command(

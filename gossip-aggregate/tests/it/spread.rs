@@ -176,6 +176,26 @@ fn epochs_forget_and_joiners_and_commands_count_at_once() {
     all_say(&sim, [(1_000, 7), (100, 200), (49, 99)]);
 }
 
+/// Who joins in an epoch knows after a round what the others know of it, and is not counted in it:
+/// here it weighs as much as 10^9 others. It is in the next.
+#[test]
+fn joiners_pass_a_sum_on_and_bring_their_own_to_the_next_epoch() {
+    let source = |weight| Draws::<100>::of(weight).unwrap();
+    let mut sim = start(100, 7, Perfect, |_| Config::founding(source(1.0)).epoch(20));
+    let sum = |sim: &Sim<Draws<100>>, at| sim.node(at).unwrap().value().map(Extrema::sum);
+    sim.run(24);
+    let newcomer = sim.join(Spread::new(Config::joining(source(1e9)).epoch(20)).unwrap());
+    assert_eq!(sum(&sim, newcomer), None);
+    sim.world_mut().live.push(newcomer);
+    sim.run(1);
+    assert!(sum(&sim, newcomer).is_some(), "it has asked at once");
+    sim.run(13);
+    assert_eq!(sum(&sim, newcomer), sum(&sim, 0));
+    assert!(sum(&sim, 0) < Some(200.0));
+    sim.run(20);
+    assert!(sum(&sim, 0) > Some(1e8));
+}
+
 /// An unsound input is refused, an unsound value ignored and counted.
 #[test]
 fn unsound_values_go_no_further() {

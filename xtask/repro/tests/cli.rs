@@ -99,7 +99,7 @@ fn a_trial_that_panics_is_a_failure_with_its_command() {
 }
 
 /// Values at which experiments are quick, where they have such a parameter.
-const SMALL: [(&str, &str); 15] = [
+const SMALL: [(&str, &str); 16] = [
     ("n", "256"),
     ("side", "8"),
     ("cycles", "10"),
@@ -115,6 +115,7 @@ const SMALL: [(&str, &str); 15] = [
     ("anomaly", "10"),
     ("attack", "10"),
     ("d", "16"),
+    ("watched", "30"),
 ];
 
 /// The experiments, each with the numbers that are its parameters.

@@ -1,4 +1,7 @@
-//! All aggregation protocols side by side, on a lossy network whose nodes come and go.
+//! All aggregation protocols side by side, on a lossy network whose nodes come and go; and the bars
+//! for mean, count and sum there.
+
+mod bars;
 
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use gossip_aggregate::grouped::{Combine, Grouped, median};
 use gossip_aggregate::hyperloglog::Census;
 use gossip_aggregate::{
     Average, Extrema, FlowUpdating, Leaders, LiMoSense, Mean, PushFlow, PushPull, PushSum,
-    Registers, Spread, epoch, push_sum,
+    Registers, Size, Spread, epoch, live, push_sum,
 };
 use gossip_core::random::{Key, Random};
 use gossip_core::sampling::{HyParView, Newscast, hyparview, newscast};
@@ -17,18 +20,19 @@ use gossip_core::sim::event::{Config, Simulation};
 use gossip_core::sim::link::Latency;
 use gossip_core::{Layer, PeerId, stack};
 
-use xtask_repro::experiment::{Experiment, Metric, Sample};
+use xtask_repro::experiment::{Experiment, Metric, Published, Sample};
 use xtask_repro::params::{Param, Params};
 
 /// `aggregate-live`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AggregateLive;
 
-static PARAMS: [Param; 4] = [
+static PARAMS: [Param; 5] = [
     Param::int("n", 1_000, 20..=100_000, "nodes", "network size"),
     Param::float("loss", 0.1, 0.0..=0.9, "of the messages", "lost where loss is measured"),
     Param::float("churn", 0.01, 0.0..=0.2, "of the nodes", "replaced in a round, likewise"),
     Param::int("epoch", 40, 10..=1_000, "rounds", "of those that restart"),
+    Param::int("watched", 300, 1..=10_000, "rounds", "of live, after two thirds as many"),
 ];
 
 /// What is measured of each protocol, in this order.
@@ -51,7 +55,7 @@ macro_rules! metrics {
 const KINDS: usize = 5;
 
 /// By protocol.
-static ROWS: [[Metric; KINDS]; 9] = metrics![
+static ROWS: [[Metric; KINDS]; 10] = metrics![
     "average",
     "grouped",
     "push-sum",
@@ -60,15 +64,20 @@ static ROWS: [[Metric; KINDS]; 9] = metrics![
     "push-flow",
     "count",
     "extrema",
-    "hyperloglog"
+    "hyperloglog",
+    "live-count"
 ];
 
-/// All of them, one after the other.
-static METRICS: [Metric; 9 * KINDS] = {
-    let mut all = [ROWS[0][0]; 9 * KINDS];
+/// All of them, one after the other, and the bars.
+static METRICS: [Metric; ROWS.len() * KINDS + bars::METRICS.len()] = {
+    let mut all = [ROWS[0][0]; ROWS.len() * KINDS + bars::METRICS.len()];
     let mut at = 0;
     while at < all.len() {
-        all[at] = ROWS[at / KINDS][at % KINDS];
+        all[at] = if at < ROWS.len() * KINDS {
+            ROWS[at / KINDS][at % KINDS]
+        } else {
+            bars::METRICS[at - ROWS.len() * KINDS]
+        };
         at += 1;
     }
     all
@@ -119,9 +128,23 @@ impl Experiment for AggregateLive {
             ),
             world.measure(extrema, |node| spread(&*node.what, Extrema::sum), true),
             world.measure(census, |node| spread(&*node.what, Registers::count), true),
+            world.measure(
+                live_count,
+                |node| {
+                    // Whose age does not matter here.
+                    let said = node.what.estimate(0).map(|said| said.value);
+                    [node.what.value().map(Registers::count), said]
+                },
+                true,
+            ),
         ];
         let named = ROWS.iter().zip(rows).flat_map(|(metrics, row)| metrics.iter().zip(row));
-        named.filter_map(|(metric, value)| Some(Sample::new(metric.name, value?))).collect()
+        let table = named.filter_map(|(metric, value)| Some(Sample::new(metric.name, value?)));
+        table.chain(bars::measured(&world, params.int("watched") as u32)).collect()
+    }
+
+    fn published(&self, params: &Params, metric: &str, _: Option<u32>) -> Option<Published> {
+        params.are_default_but(&[]).then(|| bars::bar(metric)).flatten()
     }
 }
 
@@ -157,6 +180,7 @@ node!(Flowing, HyParView<I, 5, 30>, PushFlow<I>);
 node!(Counting, Newscast<I, 30>, PushSum<I, Leaders<48>>);
 node!(Drawing, Newscast<I, 30>, Spread<I, Draws<400>>);
 node!(Registering, Newscast<I, 30>, Spread<I, Census<512>>);
+node!(Living, Newscast<I, 30>, Size<I>);
 
 /// Who a node is, whether it joins a running system, and the rounds of an epoch.
 type Born = (u32, bool, u32);
@@ -221,6 +245,10 @@ fn census(born: Born) -> Registering<u32> {
     Registering::new(fresh(), Spread::new(restarting(born, census)).expect("valid"))
 }
 
+fn live_count((_, joins, _): Born) -> Living<u32> {
+    Living::new(fresh(), Size::new(live::census(!joins)).expect("valid"))
+}
+
 /// What the epoch under way says, and what the last said.
 fn epochs<F: gossip_aggregate::push_pull::Function>(
     state: &gossip_aggregate::push_pull::State<u32, F>,
@@ -248,6 +276,11 @@ struct World {
 struct Run<'a, S: gossip_core::Protocol, R> {
     sim: Simulation<S, Network>,
     living: Vec<u32>,
+    /// The first nodes, and the one that joined last.
+    nodes: u32,
+    newest: u32,
+    /// Replacements that are due.
+    owed: f64,
     random: Random,
     read: &'a R,
     counts: bool,
@@ -275,9 +308,10 @@ impl World {
         let born = move |at| make((at, at >= nodes, epoch));
         let mut sim =
             Simulation::new(nodes, born, network, Config::seeded(self.seed)).expect("the default");
-        let mut random = Key::new(self.seed).with(NAME).random(0);
-        (1..nodes).for_each(|at| sim.contact(at, random.below(at as usize) as u32));
-        Run { sim, living: (0..nodes).collect(), random, read, counts }
+        let random = Key::new(self.seed).with(NAME).random(0);
+        (1..nodes).for_each(|at| sim.contact(at, 0));
+        let living = (0..nodes).collect();
+        Run { sim, living, nodes, newest: 0, owed: 0.0, random, read, counts }
     }
 
     /// The five numbers of a protocol.
@@ -323,19 +357,28 @@ where
 
     /// Lets rounds pass, with so many nodes replaced in each.
     fn rounds(&mut self, rounds: u32, replaced: f64) {
-        let mut owed = 0.0;
         for _ in 0..rounds {
-            owed += replaced;
-            while owed >= 1.0 && self.living.len() > 1 {
-                owed -= 1.0;
-                let at = self.random.below(self.living.len());
-                self.sim.crash(self.living.swap_remove(at));
-                let known = *self.random.pick(&self.living).expect("there is one left");
-                let Ok(new) = self.sim.join() else { return };
-                self.sim.contact(new, known);
-                self.living.push(new);
-            }
+            self.replace(replaced);
             self.sim.run_for(Duration::from_secs(1));
+        }
+    }
+
+    /// Some nodes go and as many come. These are told whom to ask for five rounds, as of a list of
+    /// seeds: of one contact, that may die before it has answered, a node hears nothing more.
+    fn replace(&mut self, replaced: f64) {
+        self.owed += replaced;
+        while self.owed >= 1.0 && self.living.len() > 1 {
+            self.owed -= 1.0;
+            let at = self.random.below(self.living.len());
+            self.sim.crash(self.living.swap_remove(at));
+            let Ok(new) = self.sim.join() else { return };
+            self.newest = new;
+            self.living.push(new);
+        }
+        let told = self.newest.saturating_sub((5.0 * replaced) as u32).max(self.nodes);
+        for new in told..=self.newest {
+            let known = *self.random.pick(&self.living).expect("there is one left");
+            self.sim.contact(new, known);
         }
     }
 
@@ -349,6 +392,7 @@ where
 
     /// The median error over nodes and over two epochs, after three.
     fn error_after(mut self, epoch: u32, replaced: f64) -> Option<f64> {
+        self.rounds(20, 0.0); // to get to know each other
         self.rounds(3 * epoch, replaced);
         let mut all = Vec::new();
         for _ in 0..2 * epoch / 5 {
