@@ -22,8 +22,8 @@
 //! on request from q:  as before
 //! ```
 //!
-//! In the form of 2009 the view keeps every descriptor learned, up to a bound far above the target degree: a bound near
-//! it makes the last links take several times as long.
+//! In the form of 2009 the view keeps every descriptor learned, up to a bound far above the target
+//! degree: a bound near it makes the last links take several times as long.
 //!
 //! Besides, so that the overlay follows who comes and goes: each round some peers of the sampler
 //! below are merged in; the nearest are asked whether they live ([`probes`](Config::probes)), and

@@ -2,7 +2,8 @@
 //!
 //! Each node has its own UDP socket on loopback, knows one other, and runs the same
 //! [`stack`](stack::Demo) of eight layers. They meet, agree, find keys, hear news and writes; a
-//! third is killed without notice; the rest repairs itself. What is checked on the way makes the report.
+//! third is killed without notice; the rest repairs itself. What is checked on the way makes the
+//! report.
 
 mod checks;
 mod cluster;
