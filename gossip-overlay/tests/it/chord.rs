@@ -165,7 +165,7 @@ fn fingers_chosen_by_latency_answer_sooner() {
         let mut sim =
             event::Simulation::new(256, move |_| node(20, fingers), network, config).unwrap();
         (1..256).for_each(|node| sim.contact(node, 0));
-        sim.run_for(Duration::from_secs(120));
+        sim.run_for(Duration::from_secs(60));
         assert!(sim.events().take().count() > 0);
         let mut random = Key::new(1).with(3).random(0);
         for ticket in 0..300 {
