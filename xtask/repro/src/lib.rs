@@ -50,8 +50,8 @@ pub struct Request {
     json: bool,
     /// Draws the first trial, for experiments that have a picture: to a file that ends in .svg or
     /// .png, else one of each is written, named so or for the experiment
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    plot: Option<Option<PathBuf>>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = ".")]
+    plot: Option<PathBuf>,
 }
 
 /// Does what was asked of the experiments `all`. Fails with [`Failure::Usage`] on a wrong id, key
@@ -89,8 +89,9 @@ fn reproduce(
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
     if let Some(path) = &request.plot {
-        let path = path.clone().unwrap_or_else(|| id.into());
-        draw(experiment, &params, plan.first_seed, &path)?;
+        // `--plot` alone is `--plot .`: here, by the experiment's name.
+        let path = if path == Path::new(".") { Path::new(id) } else { path };
+        draw(experiment, &params, plan.first_seed, path)?;
     }
     let clock = Stopwatch::start();
     let rows = trials::rows(experiment, &params, &plan)?;

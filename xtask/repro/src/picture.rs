@@ -124,7 +124,7 @@ impl Picture {
             area.draw(&Rectangle::new([at((0.0, 0.0)), at((1.0, 1.0))], RGBColor(170, 170, 170)))?;
             for line in &panel.lines {
                 let ends = [at(line.from), at(line.to)];
-                area.draw(&PathElement::new(ends, line.ink.colour()))?;
+                area.draw(&PathElement::new(ends, line.ink.colour().stroke_width(scale)))?;
             }
             for dot in &panel.dots {
                 area.draw(&Circle::new(at(dot.at), scale as i32, dot.ink.colour().filled()))?;

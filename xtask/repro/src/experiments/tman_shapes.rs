@@ -57,10 +57,10 @@ struct Trial<'a, R: Ranking<u32, Profile = ()>> {
     seed: u64,
     nodes: u32,
     ranking: R,
-    /// The neighbours that a node has in the shape, at most.
-    degree: usize,
-    /// At which distance these are.
+    /// At which distance neighbours are.
     next: R::Distance,
+    /// How many a node has.
+    degree: fn(u32, u32) -> usize,
     /// Where a node is drawn, in the unit square.
     layout: fn(u32, u32) -> (f64, f64),
 }
@@ -73,7 +73,7 @@ impl<R: Ranking<u32, Profile = ()>> Trial<'_, R> {
         let config = tman::Config::new(self.ranking.clone())
             .message(self.params.count("m"))
             .psi(self.params.count("psi"))
-            .degree(self.degree)
+            .degree(4)
             .lifetime(65_535)
             .probes(0)
             .fresh(0);
@@ -107,12 +107,16 @@ impl<R: Ranking<u32, Profile = ()>> Trial<'_, R> {
         sim.nodes().map(next).sum()
     }
 
-    /// As many links as there are in the shape, less those that are known.
-    fn missing(&self, sim: &Sim<R>, all: usize) -> usize {
-        all.saturating_sub(self.known(sim))
+    /// Links in the shape, each at either end.
+    fn all(&self) -> usize {
+        (0..self.nodes).map(|node| (self.degree)(node, self.nodes)).sum()
     }
 
-    fn samples(&self, all: usize) -> Result<Vec<Sample>, ParameterError> {
+    fn missing(&self, sim: &Sim<R>) -> usize {
+        self.all() - self.known(sim)
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, ParameterError> {
         let mut sim = self.start()?;
         let mut samples = Vec::new();
         let mut perfect = f64::INFINITY;
@@ -120,7 +124,7 @@ impl<R: Ranking<u32, Profile = ()>> Trial<'_, R> {
             if perfect.is_infinite() {
                 sim.step();
             }
-            let missing = self.missing(&sim, all);
+            let missing = self.missing(&sim);
             if missing == 0 {
                 perfect = perfect.min(f64::from(cycle));
             }
@@ -133,17 +137,14 @@ impl<R: Ranking<u32, Profile = ()>> Trial<'_, R> {
     /// Every node's best links after some cycles, drawn where the nodes are in the shape: noise at
     /// first, the shape in the end. Right links that cross it all, round an edge of the torus, are
     /// not drawn.
-    fn picture(&self, all: usize) -> Result<Picture, ParameterError> {
+    fn picture(&self) -> Result<Picture, ParameterError> {
         let mut sim = self.start()?;
         let mut panels = Vec::new();
         for cycle in SHOWN {
             sim.run(cycle - sim.cycle());
             let mut links = BTreeSet::new();
             for (me, node) in sim.nodes() {
-                links.extend(node.links().map(|peer| (me.min(peer), me.max(peer))));
-                if cycle == 0 {
-                    links.extend(self.best(me, node).map(|peer| (me.min(peer), me.max(peer))));
-                }
+                links.extend(self.best(me, node).map(|peer| (me.min(peer), me.max(peer))));
             }
             let line = |(one, other): (u32, u32)| {
                 let at = |node| (self.layout)(node, self.nodes);
@@ -156,23 +157,23 @@ impl<R: Ranking<u32, Profile = ()>> Trial<'_, R> {
             let mut lines: Vec<Line> = links.into_iter().filter_map(line).collect();
             // What is right lies on top.
             lines.sort_by_key(|line| line.ink == Ink::Right);
-            let missing = self.missing(&sim, all);
+            let missing = self.missing(&sim);
             let title = match missing {
                 0 => format!("cycle {cycle}: perfect"),
-                _ => format!("cycle {cycle}: {missing} of {all} links missing"),
+                _ => format!("cycle {cycle}: {missing} of {} links missing", self.all()),
             };
             panels.push(Panel { title, lines, dots: Vec::new() });
         }
         Ok(Picture { panels })
     }
 
-    /// The best of a view: the links of a node that was not yet called.
+    /// As many of a view as the node has neighbours in the shape, the nearest.
     fn best(&self, me: u32, node: &Node<R>) -> impl Iterator<Item = u32> {
         let here = self.ranking.place(me, &());
         let far = |to| here.map(|here| self.ranking.distance(here, to));
         let mut all: Vec<_> = node.places().map(|(peer, to)| (far(to), peer)).collect();
         all.sort_unstable();
-        all.truncate(self.degree);
+        all.truncate((self.degree)(me, self.nodes));
         all.into_iter().map(|known| known.1)
     }
 }
@@ -207,7 +208,6 @@ trait Then {
     type Output;
     fn then<R: Ranking<u32, Profile = ()>>(
         trial: &Trial<'_, R>,
-        all: usize,
     ) -> Result<Self::Output, ParameterError>;
 }
 
@@ -217,9 +217,8 @@ impl Then for Measure {
     type Output = Vec<Sample>;
     fn then<R: Ranking<u32, Profile = ()>>(
         trial: &Trial<'_, R>,
-        all: usize,
     ) -> Result<Vec<Sample>, ParameterError> {
-        trial.samples(all)
+        trial.samples()
     }
 }
 
@@ -229,9 +228,8 @@ impl Then for Draw {
     type Output = Picture;
     fn then<R: Ranking<u32, Profile = ()>>(
         trial: &Trial<'_, R>,
-        all: usize,
     ) -> Result<Picture, ParameterError> {
-        trial.picture(all)
+        trial.picture()
     }
 }
 
@@ -241,23 +239,24 @@ impl Shape {
             Self::Torus => {
                 let side = params.count("side") as u32;
                 let (nodes, ranking) = (side * side, Torus::new([side, side])?);
-                let trial =
-                    Trial { params, seed, nodes, ranking, degree: 4, next: 1, layout: square };
-                T::then(&trial, 4 * nodes as usize)
+                let degree = |_, _| 4;
+                T::then(&Trial { params, seed, nodes, ranking, next: 1, degree, layout: square })
             }
             Self::Ring => {
                 let nodes = params.count("n") as u32;
                 let ranking = Torus::new([nodes])?;
-                let trial =
-                    Trial { params, seed, nodes, ranking, degree: 2, next: 1, layout: circle };
-                T::then(&trial, 2 * nodes as usize)
+                let degree = |_, _| 2;
+                T::then(&Trial { params, seed, nodes, ranking, next: 1, degree, layout: circle })
             }
             Self::Tree => {
                 let nodes = params.count("n") as u32;
                 let ranking = Tree::new(2, nodes)?;
-                let trial =
-                    Trial { params, seed, nodes, ranking, degree: 3, next: 1, layout: levels };
-                T::then(&trial, 2 * (nodes as usize - 1))
+                // A parent, but for the root, and up to two children.
+                let degree = |node: u32, nodes: u32| {
+                    let children = nodes.saturating_sub(2 * node + 1).min(2);
+                    usize::from(node > 0) + children as usize
+                };
+                T::then(&Trial { params, seed, nodes, ranking, next: 1, degree, layout: levels })
             }
         }
     }
