@@ -1,7 +1,7 @@
 //! Chord on demand: routes to whoever owns a key, from the views that T-Man leaves behind.
 //!
-//! Montresor, Jelasity, Babaoglu, *Chord on demand*, P2P 2005, section 3 (T-Chord). Lookups are as
-//! in Stoica et al., *Chord*, SIGCOMM 2001, section 4, iterative.
+//! Montresor, Jelasity, Babaoglu, *Chord on demand*, P2P 2005, section 3 (T-Chord, T-Chord-Prox).
+//! Lookups are as in Stoica et al., *Chord*, SIGCOMM 2001, section 4, iterative.
 //!
 //! ```text
 //! successors:  the next r of the view, clockwise
@@ -12,24 +12,35 @@
 //!                  these at or after key
 //!              otherwise: the links that precede key, the nearest to it first
 //! look up:     ask the nearest, and so on; who does not answer is passed over
+//!
+//! every round: fingers nearer than mine, if the view has any, are mine
+//!              by order:     look up the start 2^k of the next interval: its owner is finger k
+//!              by proximity: ask a random one of the view in the next interval; whoever answers
+//!                            sooner than finger k is finger k
+//! silent thrice: no finger
 //! ```
 //!
-//! Links are chosen from the view when they are needed, so they are as good as the ring below is,
-//! and repaired with it; no message is spent on fingers.
+//! Successors are read from the view when they are needed, so they are as good as the ring below
+//! is. Fingers are kept: a view in which nothing is older than a lifetime holds the nearest, and
+//! some twenty random peers besides, too few for all intervals.
 //!
 //! # What holds
 //!
 //! Over a perfect ring every lookup finds the owner, in about log2(N) / 2 hops; with nodes down,
-//! the
-//! next best link is tried, up to 64 questions in all. An answer is a hint: two nodes may believe
-//! themselves the owner while the ring below is wrong.
+//! the next best link is tried, up to 64 questions in all. An answer is a hint: two nodes may
+//! believe themselves the owner while the ring below is wrong.
 //!
 //! # Deviations from the paper
 //!
 //! - Of the successors, the first three name owners, which are those that T-Man must not miss: a
 //!   gap behind them would name the wrong one.
-//! - Fingers follow the view; the paper takes them once, at the end of the construction.
-//! - The variant by proximity is left out: no layer here knows latencies.
+//! - The paper takes fingers once, at the end of the construction, and spends no message on them.
+//!   That is [`Fingers::Found`]; by default they are looked up in turn, one a round, as in Stoica
+//!   et al., section 4.4.
+//! - By proximity (the paper's T-Chord-Prox), one candidate a round is measured, for ever, instead
+//!   of a given number at the end; and latency is the time that an answer took.
+
+mod fingers;
 
 use core::cmp::Reverse;
 use core::time::Duration;
@@ -43,6 +54,7 @@ use gossip_core::{
 
 use crate::ring::RingRank;
 use crate::tman::TMan;
+use fingers::Table;
 
 /// What a [`Chord`] reads of the ring below it.
 pub trait RingView {
@@ -80,6 +92,9 @@ impl<I: PeerId, const M: usize> RingView for TMan<I, RingRank, M> {
 
 /// Alternatives that an answer names.
 const CLOSER: usize = 4;
+
+/// Whom a search may still ask, at most.
+const OTHERS: usize = 2 * CLOSER;
 
 /// Lookups under way at a node, at most. Our choice.
 const LOOKUPS: usize = 64;
@@ -137,23 +152,49 @@ pub struct Config {
     pub successors: usize,
     /// How long to wait for an answer: a microsecond to an hour, above a round trip.
     pub patience: Duration,
+    /// How fingers are chosen.
+    pub fingers: Fingers,
 }
 
 impl Default for Config {
-    /// 5 successors, and the patience of exchanges.
+    /// 5 successors, the patience of exchanges, and fingers that are looked up.
     fn default() -> Self {
-        Self { successors: 5, patience: exchange::PATIENCE }
+        Self { successors: 5, patience: exchange::PATIENCE, fingers: Fingers::LookedUp }
     }
+}
+
+/// How fingers are chosen, of the nodes in their intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fingers {
+    /// The nearest that was ever in view: T-Chord, which costs no message. Intervals that it has
+    /// nobody in stay empty until somebody comes into view.
+    Found,
+    /// The nearest there is: besides, the start of one interval is looked up each round, in turn.
+    LookedUp,
+    /// Who answers soonest: T-Chord-Prox. One of those in view is asked each round.
+    Near,
+}
+
+/// Why something is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// For the owner of this node, who gave this ticket.
+    Ticket(u32),
+    /// Whoever owns the key is a finger.
+    Finger,
+    /// To measure how soon the one asked answers.
+    Latency,
 }
 
 /// A lookup under way.
 #[derive(Clone, Debug)]
 struct Search<I> {
-    lookup: Lookup,
+    purpose: Purpose,
+    key: u64,
     /// The number of the question that is open, and whom it went to.
     number: u32,
     asked: I,
-    due: Time,
+    since: Time,
     /// Nodes that have answered, and so are on the way.
     hops: u32,
     questions: u32,
@@ -167,6 +208,7 @@ pub struct Chord<I> {
     config: Config,
     searches: Vec<Search<I>>,
     number: u32,
+    table: Table<I>,
 }
 
 /// What a node says of a key.
@@ -182,63 +224,80 @@ impl<I: PeerId> Chord<I> {
     ///
     /// Names the parameter that is out of bounds, its unit and its bound.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
-        let Config { successors, patience } = config;
+        let Config { successors, patience, fingers: _ } = config;
         ParameterError::new("successors r", successors as f64, "peers", "1 to 64")
             .unless((1..=64).contains(&successors))?;
         let micros = patience.as_micros();
         ParameterError::new("patience", micros as f64, "microseconds", "1 to 3.6e9, an hour")
             .unless((1..=3_600_000_000).contains(&micros))?;
-        Ok(Self { config, searches: Vec::new(), number: 0 })
+        Ok(Self { config, searches: Vec::new(), number: 0, table: Table::new() })
     }
 
     /// Successors and fingers of a node with this ring, clockwise, with their distances.
     pub fn links(&self, ring: &impl RingView<Id = I>) -> Vec<(I, u64)> {
-        let Some(here) = ring.position() else { return Vec::new() };
-        let mut all = Vec::new();
-        ring.for_each_position(|peer, at| all.push((peer, at.wrapping_sub(here))));
-        all.sort_unstable_by_key(|link| (link.1, link.0));
-        let mut last = u32::MAX;
-        let mut count = 0;
-        all.retain(|link| {
-            // The first in each interval [2^k, 2^(k+1)) is a finger.
-            let interval = link.1.leading_zeros();
-            count += 1;
-            core::mem::replace(&mut last, interval) != interval || count <= self.config.successors
-        });
-        all
+        let view = clockwise(ring);
+        self.table.links(&view, self.config.successors)
     }
 
     /// What this node says of `key`, by `ring`.
     fn answer(&self, me: I, ring: &impl RingView<Id = I>, key: u64) -> Answer<I> {
-        let links = self.links(ring);
+        let view = clockwise(ring);
         let Some(here) = ring.position() else { return Answer::Owner(me) };
         let far = key.wrapping_sub(here);
         // No distance is 0 but that of this node itself; a key there is its own.
-        if far == 0 || links.is_empty() {
+        if far == 0 || view.is_empty() {
             return Answer::Owner(me);
         }
         // Of the nearest, the ring misses none but behind the first of these.
         let sure = <RingRank as crate::Ranking<I>>::LEAD.min(self.config.successors);
-        let near = &links[..links.len().min(sure)];
+        let near = &view[..view.len().min(sure)];
         if let Some(owner) = near.iter().find(|link| link.1 >= far) {
             return Answer::Owner(owner.0);
         }
+        let links = self.table.links(&view, self.config.successors);
         let before = links.iter().rev().filter(|link| link.1 < far);
-        Answer::Closer(before.take(CLOSER).map(|link| link.0).collect())
+        Answer::Closer(before.take(OTHERS).map(|link| link.0).collect())
+    }
+
+    /// Begins to look up `key`, or ends at once: then it returns the owner.
+    fn seek(
+        &mut self,
+        ring: &impl RingView<Id = I>,
+        purpose: Purpose,
+        key: u64,
+        cx: &mut impl Context<Self>,
+    ) -> Option<I> {
+        match self.answer(cx.me(), ring, key) {
+            Answer::Owner(owner) => Some(owner),
+            Answer::Closer(mut others) => {
+                others.reverse();
+                self.ask(purpose, key, others, cx);
+                None
+            }
+        }
+    }
+
+    /// Asks the last of `others` for `key`, and the rest if it is silent.
+    fn ask(&mut self, purpose: Purpose, key: u64, others: Vec<I>, cx: &mut impl Context<Self>) {
+        let (asked, since) = (cx.me(), cx.now());
+        let (number, hops, questions) = (0, 0, 0);
+        self.pursue(Search { purpose, key, number, asked, since, hops, questions, others }, cx);
     }
 
     /// Goes on with a search, or ends it.
     fn pursue(&mut self, mut search: Search<I>, cx: &mut impl Context<Self>) {
-        let ticket = search.lookup.ticket;
         let Some(next) = search.others.pop().filter(|_| search.questions < QUESTIONS) else {
-            return cx.emit(Event::Failed { ticket });
+            if let Purpose::Ticket(ticket) = search.purpose {
+                cx.emit(Event::Failed { ticket });
+            }
+            return;
         };
         self.number = self.number.wrapping_add(1);
         search.number = self.number;
         search.questions += 1;
         search.asked = next;
-        search.due = cx.now() + self.config.patience;
-        cx.send(next, Message::Find(search.number, search.lookup.key));
+        search.since = cx.now();
+        cx.send(next, Message::Find(search.number, search.key));
         self.searches.push(search);
     }
 
@@ -251,8 +310,70 @@ impl<I: PeerId> Chord<I> {
         };
         let mut search = self.searches.swap_remove(at);
         search.hops += 1;
+        self.table.heard(from, cx.now().since(search.since));
         Some(search)
     }
+
+    /// One more finger is looked for.
+    fn mend(&mut self, ring: &impl RingView<Id = I>, cx: &mut impl Context<Self>) {
+        let Some(here) = ring.position() else { return };
+        let view = clockwise(ring);
+        let by_order = self.config.fingers != Fingers::Near;
+        self.table.learn(&view, self.config.successors, by_order);
+        let Some(first) = view.get(self.config.successors) else { return };
+        let interval = self.table.turn(first.1);
+        if self.searches.len() >= LOOKUPS {
+            return;
+        }
+        match self.config.fingers {
+            Fingers::Found => {}
+            Fingers::LookedUp => {
+                let key = here.wrapping_add(1 << interval);
+                if let Some(owner) = self.seek(ring, Purpose::Finger, key, cx) {
+                    self.adopt(ring, owner, key);
+                }
+            }
+            Fingers::Near => {
+                let inside = |link: &&(I, u64)| fingers::interval(link.1) == interval;
+                let candidates: Vec<I> = view.iter().filter(inside).map(|link| link.0).collect();
+                if let Some(peer) = cx.rng().pick(&candidates).copied()
+                    && let Some(key) = ring.position_of(peer)
+                {
+                    self.ask(Purpose::Latency, key, [peer].into(), cx);
+                }
+            }
+        }
+    }
+
+    /// A candidate has answered, so soon.
+    fn measured(
+        &mut self,
+        ring: &impl RingView<Id = I>,
+        peer: I,
+        search: &Search<I>,
+        cx: &impl Context<Self>,
+    ) {
+        if let Some(here) = ring.position() {
+            let took = cx.now().since(search.since);
+            self.table.compare(peer, search.key.wrapping_sub(here), took);
+        }
+    }
+
+    /// `owner` is said to own `key`, the start of an interval.
+    fn adopt(&mut self, ring: &impl RingView<Id = I>, owner: I, key: u64) {
+        if let (Some(here), Some(at)) = (ring.position(), ring.position_of(owner)) {
+            self.table.adopt(owner, at.wrapping_sub(here), key.wrapping_sub(here));
+        }
+    }
+}
+
+/// Who is in view, clockwise, with distances.
+fn clockwise<I: PeerId>(ring: &impl RingView<Id = I>) -> Vec<(I, u64)> {
+    let Some(here) = ring.position() else { return Vec::new() };
+    let mut all = Vec::new();
+    ring.for_each_position(|peer, at| all.push((peer, at.wrapping_sub(here))));
+    all.sort_unstable_by_key(|link| (link.1, link.0));
+    all
 }
 
 impl<I: PeerId> Protocol for Chord<I> {
@@ -262,12 +383,15 @@ impl<I: PeerId> Protocol for Chord<I> {
     type Command = Lookup;
 
     fn wake_at(&self) -> Time {
-        self.searches.iter().map(|search| search.due).min().unwrap_or(Time::NEVER)
+        let oldest = self.searches.iter().map(|search| search.since).min();
+        oldest.map_or(Time::NEVER, |since| since + self.config.patience)
     }
 }
 
 impl<I: PeerId, D: RingView<Id = I>> Layer<D> for Chord<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
+    fn on_round(&mut self, ring: &D, cx: &mut impl Context<Self>) {
+        self.mend(ring, cx);
+    }
 
     fn on_message(&mut self, ring: &D, from: I, message: Message<I>, cx: &mut impl Context<Self>) {
         match message {
@@ -285,11 +409,18 @@ impl<I: PeerId, D: RingView<Id = I>> Layer<D> for Chord<I> {
             Message::Owner(number, owner) => {
                 let Some(search) = self.settle(number, from, cx) else { return };
                 let hops = search.hops + u32::from(owner != from);
-                cx.emit(Event::Found { ticket: search.lookup.ticket, owner, hops });
+                match search.purpose {
+                    Purpose::Ticket(ticket) => cx.emit(Event::Found { ticket, owner, hops }),
+                    Purpose::Finger => self.adopt(ring, owner, search.key),
+                    Purpose::Latency => self.measured(ring, from, &search, cx),
+                }
             }
             Message::Closer(number, peers) => {
                 let Some(mut search) = self.settle(number, from, cx) else { return };
-                let key = search.lookup.key;
+                if search.purpose == Purpose::Latency {
+                    return self.measured(ring, from, &search, cx);
+                }
+                let key = search.key;
                 let far = |peer| Some(key.wrapping_sub(ring.position_of(peer)?));
                 // Every step must come nearer, or a liar could lead in circles.
                 let bound = far(from);
@@ -302,7 +433,7 @@ impl<I: PeerId, D: RingView<Id = I>> Layer<D> for Chord<I> {
                 search.others.sort_unstable_by_key(|&peer| (Reverse(far(peer)), peer));
                 search.others.dedup();
                 // The farthest are the first to go.
-                let excess = search.others.len().saturating_sub(2 * CLOSER);
+                let excess = search.others.len().saturating_sub(OTHERS);
                 search.others.drain(..excess);
                 self.pursue(search, cx);
             }
@@ -310,10 +441,12 @@ impl<I: PeerId, D: RingView<Id = I>> Layer<D> for Chord<I> {
     }
 
     fn on_wake(&mut self, _: &D, cx: &mut impl Context<Self>) {
-        let now = cx.now();
-        while let Some(at) = self.searches.iter().position(|search| search.due <= now) {
+        let (now, patience) = (cx.now(), self.config.patience);
+        let late = |search: &Search<I>| search.since + patience <= now;
+        while let Some(at) = self.searches.iter().position(late) {
             let search = self.searches.swap_remove(at);
             cx.count("no answer");
+            self.table.silent(search.asked);
             self.pursue(search, cx);
         }
     }
@@ -327,20 +460,13 @@ impl<I: PeerId, D: RingView<Id = I>> Layer<D> for Chord<I> {
         if self.searches.len() >= LOOKUPS {
             return Err(Refusal::Full { limit: LOOKUPS });
         }
-        let (me, ticket) = (cx.me(), lookup.ticket);
-        match self.answer(me, ring, lookup.key) {
-            Answer::Owner(owner) => {
-                cx.emit(Event::Found { ticket, owner, hops: u32::from(owner != me) });
+        let Lookup { ticket, key } = lookup;
+        match self.seek(ring, Purpose::Ticket(ticket), key, cx) {
+            Some(owner) => {
+                cx.emit(Event::Found { ticket, owner, hops: u32::from(owner != cx.me()) });
                 Ok(Receipt::default())
             }
-            Answer::Closer(mut others) => {
-                others.reverse();
-                let (number, due) = (0, Time::NEVER);
-                let search =
-                    Search { lookup, number, asked: me, due, hops: 0, questions: 0, others };
-                self.pursue(search, cx);
-                Ok(Receipt::attempted(1))
-            }
+            None => Ok(Receipt::attempted(1)),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! | Module | What emerges | Paper |
 //! |---|---|---|
 //! | [`tman`] | any topology that a [`Ranking`] describes, such as a [`ring`] | T-Man, 2009 |
+//! | [`bootstrap`] | leaf sets and prefix tables, all at once | The bootstrapping service, 2006 |
 //! | [`chord`] | routes to the owner of a key, over a ring | Chord on demand, 2005 |
 //! | [`rank`] | rankings ready made: line, list, lattices, trees, cubes, prefixes, space | |
 //! | [`slicing`] | each node's slice by an attribute | JK, 2006; Ranking, 2007; Sliver, 2009 |
@@ -15,6 +16,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bootstrap;
 pub mod chord;
 pub mod rank;
 mod ranking;
@@ -23,6 +25,7 @@ pub mod slicing;
 pub mod tman;
 pub mod tree;
 
+pub use bootstrap::Bootstrap;
 pub use chord::Chord;
 pub use ranking::Ranking;
 pub use ring::RingRank;

@@ -172,13 +172,26 @@ fn nearest<P: Copy, F: Ord + Copy>(
     ties: &mut Ties<'_>,
     far: impl Fn(P) -> Option<F>,
 ) -> Vec<usize> {
-    let key = |(to, at)| far(to).map(|far| (far, ties.draw(at), at));
-    let mut keys: Vec<_> = places.clone().zip(0_u32..).filter_map(key).collect();
-    if (1..keys.len()).contains(&count) {
-        keys.select_nth_unstable(count - 1);
+    if count == 0 {
+        return Vec::new();
     }
-    keys.truncate(count);
+    let mut keys = Vec::with_capacity(places.len().min(2 * count));
+    // Whatever comes after the last of so many as are wanted is not looked at again.
+    let mut last = None;
+    for (to, at) in places.clone().zip(0_u32..) {
+        let Some(far) = far(to) else { continue };
+        let key = (far, ties.draw(at), at);
+        if last.is_some_and(|last| key > last) {
+            continue;
+        }
+        keys.push(key);
+        if keys.len() == 2 * count {
+            last = Some(*keys.select_nth_unstable(count - 1).1);
+            keys.truncate(count);
+        }
+    }
     keys.sort_unstable();
+    keys.truncate(count);
     keys.into_iter().map(|key| key.2 as usize).collect()
 }
 

@@ -2,19 +2,28 @@
 //!
 //! Jelasity, Montresor, Babaoglu, *T-Man: Gossip-based fast overlay topology construction*,
 //! Computer Networks 53(13), 2009, section 3 (the protocol), section 5 (its convergence, start and
-//! stop). The form of 2005 (bounded views, an endgame) is another algorithm.
+//! stop). The form of 2005 (Jelasity, Babaoglu, *T-Man*, ESOA 2005) is another algorithm of that
+//! name: views are bounded and travel whole, and there is an endgame. [`Config::bounded`] has it.
 //!
 //! ```text
+//! 2009:
 //! every round:   q = one of the first psi of the view as ranked by myself, uniformly,
 //!                    but none of the latest partners (the tabu list)
 //!                send q: the first m of my view and me, as ranked by q
 //!                on reply: view = view and reply
 //! on request from q:  reply with the first m of my view and me, as ranked by q
 //!                     view = view and request
+//!
+//! 2005:
+//! every round:   q = one of the better half of my view, uniformly, until the endgame; then the
+//!                    k-th best with probability 2^-k
+//!                send q: my view and me
+//!                on reply: view = the best c of view and reply, as ranked by myself
+//! on request from q:  as before
 //! ```
 //!
-//! The view keeps every descriptor learned, up to a bound far above the target degree: a bound near
-//! it makes the last links take several times as long.
+//! In the form of 2009 the view keeps every descriptor learned, up to a bound far above the target
+//! degree: a bound near it makes the last links take several times as long.
 //!
 //! Besides, so that the overlay follows who comes and goes: each round some peers of the sampler
 //! below are merged in; the nearest are asked whether they live ([`probes`](Config::probes)), and
@@ -50,6 +59,7 @@ mod health;
 mod layer;
 mod message;
 mod probes;
+mod select;
 mod view;
 
 use core::fmt;
@@ -58,11 +68,11 @@ use core::time::Duration;
 use alloc::vec::Vec;
 
 use gossip_core::{
-    Bounded, Configured, Exchange, Local, ParameterError, PeerId, Peers, Profile, Profiles,
-    Protocol, Random, Refusal, Round, Time,
+    Configured, Exchange, Local, ParameterError, PeerId, Peers, Profile, Profiles, Protocol,
+    Random, Refusal, Round, Time,
 };
 
-use crate::ranking::{Ranking, Ties, first};
+use crate::ranking::Ranking;
 use age::{Age, Clock, elapsed, rounds};
 use health::Notes;
 use probes::Probes;
@@ -136,6 +146,8 @@ pub struct State<I: PeerId, R: Ranking<I>, const M: usize> {
     awake: bool,
     /// Rounds in which others will be told to start.
     spread: u32,
+    /// Rounds since it began.
+    rounds: Round,
 }
 
 impl<I: PeerId, R: Ranking<I>, const M: usize> fmt::Debug for State<I, R, M> {
@@ -168,6 +180,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Configured for State<I, R, M> {
             probes: Probes::new(),
             notes: Notes::default(),
             spread: 0,
+            rounds: 0,
         })
     }
 }
@@ -259,6 +272,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             return Vec::new();
         }
         self.notes.tick();
+        self.rounds = self.rounds.saturating_add(1);
         self.expire(cx);
         self.look_below(below, cx)
     }
@@ -305,60 +319,6 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             cx.emit(if stands { Event::Converged } else { Event::Disturbed });
         }
     }
-
-    /// The suspect again, or one of the first psi that is not tabu.
-    fn choose(&mut self, random: &mut Random) -> Option<I> {
-        let (me, here) = self.me?;
-        if let Some(contact) = self.contact.take().filter(|&contact| contact != me) {
-            return Some(contact);
-        }
-        if let Some(suspect) = self.suspect.filter(|suspect| self.known(suspect.id).is_some()) {
-            return Some(suspect.id);
-        }
-        let near = self.ranked(here, self.config.psi, Ties::Random(random));
-        let ids: Vec<I> = near.into_iter().map(|at| self.view[at].id).collect();
-        let allowed: Vec<I> =
-            ids.iter().copied().filter(|peer| !self.partners.contains(peer)).collect();
-        // Where all are tabu, as in the smallest systems, none is.
-        let partner = random.pick(if allowed.is_empty() { &ids } else { &allowed }).copied()?;
-        self.partners.truncate(self.config.tabu.saturating_sub(1));
-        if self.config.tabu > 0 {
-            self.partners.insert(0, partner);
-        }
-        Some(partner)
-    }
-
-    /// What `peer` would most like to know: the first m of the view and this node, which is the
-    /// datagram's sender and so is not written.
-    fn describe_for(&self, peer: I, now: Age, random: &mut Random) -> Message<I, R::Profile, M> {
-        let profile = self.config.profile.clone();
-        let mut message = Message { profile, news: Bounded::new() };
-        let ranking = &self.config.ranking;
-        let told = || ranking.place(peer, &untold()?);
-        let Some(of) = self.known(peer).map(|known| known.place).or_else(told) else {
-            // A stranger that has not told where it stands.
-            let some = self.view.iter().filter(|known| known.id != peer);
-            message.news.fill(some.map(|known| news(known, now)));
-            return message;
-        };
-        let known = || self.view.iter().filter(|known| known.id != peer);
-        let me = self.me.map(|me| me.1);
-        let places: Vec<R::Place> = known().map(|known| known.place).chain(me).collect();
-        let count = self.config.message.unwrap_or(M);
-        let order = first(ranking, of, &places.iter().copied(), count, Ties::Random(random));
-        // This node is the last of the places, and needs no writing.
-        let known: Vec<_> = known().collect();
-        let others = order.into_iter().filter_map(|at| known.get(at));
-        message.news.fill(others.map(|known| news(known, now)));
-        message
-    }
-}
-
-/// A descriptor, to be sent.
-fn news<I: PeerId, P, T: Profile>(known: &Known<I, P, T>, now: Age) -> News<I, T> {
-    // Rounded up: news is never told younger than it is.
-    let age = elapsed(now, known.born).saturating_add(1).min(u16::MAX.into());
-    News { id: known.id, age: age as u16, profile: known.profile.clone() }
 }
 
 /// The profile of whoever has told none, if it takes no bytes and so needs no telling.
@@ -385,8 +345,8 @@ where
 {
     fn initiate(&mut self, _: &D, cx: &mut impl Local<Self>) -> Option<(I, Self::Message)> {
         let partner = self.choose(cx.rng())?;
-        let now = self.now(cx);
-        Some((partner, self.describe_for(partner, now, cx.rng())))
+        let place = untold().and_then(|profile| self.config.ranking.place(partner, &profile));
+        Some((partner, self.describe_for(partner, place, self.now(cx), cx.rng())))
     }
 
     fn respond(
@@ -396,10 +356,10 @@ where
         request: Self::Message,
         cx: &mut impl Local<Self>,
     ) -> Option<Self::Message> {
-        let now = self.now(cx);
-        // Where the partner stands it has just told.
-        self.hear(from, &request.profile, cx);
-        let reply = self.describe_for(from, now, cx.rng());
+        self.settle(cx);
+        // The reply is from before the merge.
+        let told = self.config.ranking.place(from, &request.profile);
+        let reply = self.describe_for(from, told, self.now(cx), cx.rng());
         self.merge(from, request, cx);
         Some(reply)
     }

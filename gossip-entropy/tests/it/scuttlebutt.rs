@@ -43,9 +43,12 @@ fn set(key: u32, value: u32) -> Asked {
     Asked::says(Command::set(key.to_string(), value.to_string()).unwrap())
 }
 
+/// A life, a version, and keys with their values.
+type State = (u64, u64, Vec<(Vec<u8>, Vec<u8>)>);
+
 /// What `node` knows of `origin`: its life and version, and all that it says. `None` if it has said
 /// nothing: that is not told.
-fn known(node: &Node<u32>, origin: u32) -> Option<(u64, u64, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn known(node: &Node<u32>, origin: u32) -> Option<State> {
     let mut origins =
         node.says.origins().filter(|&(name, _, version)| name == origin && version > 0);
     let (_, generation, version) = origins.next()?;

@@ -2,12 +2,15 @@
 
 use gossip_core::{ParameterError, Round};
 
+use super::select::Form;
+
 /// Parameters of T-Man. All but the ranking have defaults, and the profile `P`, if the ranking asks
 /// for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config<R, P = ()> {
     pub(super) ranking: R,
     pub(super) profile: P,
+    pub(super) form: Form,
     pub(super) message: Option<usize>,
     pub(super) psi: usize,
     pub(super) tabu: usize,
@@ -29,6 +32,7 @@ impl<R> Config<R> {
         Self {
             ranking,
             profile: (),
+            form: Form::Remembering,
             message: None,
             psi: 10,
             tabu: 4,
@@ -47,11 +51,12 @@ impl<R> Config<R> {
     /// Tells `profile` of this node: its coordinates, its attribute, whatever the ranking places
     /// peers by. [`Command::Describe`](super::Command::Describe) changes it later.
     pub fn profile<P>(self, profile: P) -> Config<R, P> {
-        let Self { ranking, message, psi, tabu, degree, limit, fresh, .. } = self;
+        let Self { ranking, form, message, psi, tabu, degree, limit, fresh, .. } = self;
         let Self { strikes, lifetime, probes, settled, pause, dormant, .. } = self;
         Config {
             ranking,
             profile,
+            form,
             message,
             psi,
             tabu,
@@ -100,6 +105,25 @@ impl<R, P> Config<R, P> {
     /// times what a ring of 8,192 was seen to need). At the bound the farthest goes.
     pub const fn limit(mut self, count: usize) -> Self {
         self.limit = count;
+        self
+    }
+
+    /// Is the protocol of 2005: keeps the `view` nearest alone (the paper's c), from 2 to the
+    /// capacity `M` of messages, sends them all, and asks one of the better half, up to round
+    /// `endgame` of a node; then it asks its nearest most often. The authors' program has c = 20
+    /// and an endgame after log2(N / c) rounds, rounded up. [`message`](Self::message),
+    /// [`psi`](Self::psi) and [`tabu`](Self::tabu) are of the other form.
+    ///
+    /// ```
+    /// use gossip_overlay::{RingRank, TMan, tman};
+    ///
+    /// let of_2005 = |view| tman::Config::new(RingRank::hashed()).bounded(view, 10);
+    /// assert!(TMan::<u32, RingRank, 20>::new(of_2005(20)).is_ok());
+    /// assert!(TMan::<u32, RingRank, 20>::new(of_2005(21)).is_err()); // a view travels whole
+    /// ```
+    pub const fn bounded(mut self, view: usize, endgame: Round) -> Self {
+        self.form = Form::Bounded { endgame };
+        self.limit = view;
         self
     }
 
@@ -177,6 +201,10 @@ impl<R, P> Config<R, P> {
         check("lifetime", lifetime as usize, "rounds", "8 to 65535", long)?;
         check("probes", probes, "peers", "0 to 256", probes <= 256)?;
         check("settled", settled as usize, "rounds", "at least 1", settled >= 1)?;
+        if matches!(self.form, Form::Bounded { .. }) {
+            let fits = limit <= capacity;
+            check("view c", limit, "descriptors", "2 to the capacity M of messages", fits)?;
+        }
         let pause = self.pause.unwrap_or(1);
         check("pause", pause as usize, "rounds", "at least 1", pause >= 1)
     }

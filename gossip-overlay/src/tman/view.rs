@@ -92,8 +92,19 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         if let Some(at) = grave {
             self.graves.remove(at);
         }
+        self.make_room();
         self.view.push(Known { id: peer, born, place, profile });
         Learned::More
+    }
+
+    /// For one more in view. Doubling would leave a million views half empty, and take them beyond
+    /// their bound, which no message does by more than `M`.
+    fn make_room(&mut self) {
+        let len = self.view.len();
+        if len == self.view.capacity() {
+            let most = (self.config.limit + M).saturating_sub(len).max(4);
+            self.view.reserve_exact((len / 2).clamp(4, most));
+        }
     }
 
     /// A peer in view tells this of itself.
@@ -172,7 +183,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         let limit = self.config.limit;
         if let Some((_, here)) = self.me.filter(|_| self.view.len() > limit) {
             let mut near = alloc::vec![false; self.view.len()];
-            for at in self.ranked(here, limit, Ties::Stable) {
+            for at in self.ranked(here, limit, Ties::Random(cx.rng())) {
                 near[at] = true;
             }
             let shed = self.view.len() - limit;

@@ -5,12 +5,15 @@
 //! form log2(N) / 2 = 5. Bound: log2(N) / 2 + .3, and no lookup fails.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gossip_core::random::Key;
 use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::cycle::{Order, Simulation};
+use gossip_core::sim::event;
+use gossip_core::sim::link::{Latency, Network, Placing, Terrain};
 use gossip_core::{PeerId, Protocol, stack};
-use gossip_overlay::chord::{self, Lookup};
+use gossip_overlay::chord::{self, Fingers, Lookup};
 use gossip_overlay::{Chord, Ranking, RingRank, TMan, tman};
 
 stack! {
@@ -29,13 +32,15 @@ type Sim = Simulation<Node<u32>>;
 type Command = <Node<u32> as Protocol>::Command;
 type Event = <Node<u32> as Protocol>::Event;
 
-fn formed(n: u32, seed: u64, lifetime: u32) -> Sim {
-    let nodes = (0..n).map(|_| {
-        let config = tman::Config::new(RingRank::hashed()).lifetime(lifetime);
-        let ring = TMan::new(config).unwrap();
-        let peers = Cyclon::new(cyclon::Config::default()).unwrap();
-        Node::new(peers, ring, Chord::new(chord::Config::default()).unwrap())
-    });
+fn node(lifetime: u32, fingers: Fingers) -> Node<u32> {
+    let config = tman::Config::new(RingRank::hashed()).lifetime(lifetime);
+    let ring = TMan::new(config).unwrap();
+    let peers = Cyclon::new(cyclon::Config::default()).unwrap();
+    Node::new(peers, ring, Chord::new(chord::Config { fingers, ..Default::default() }).unwrap())
+}
+
+fn formed_with(n: u32, seed: u64, lifetime: u32, fingers: Fingers) -> Sim {
+    let nodes = (0..n).map(|_| node(lifetime, fingers));
     let mut sim = Simulation::new(nodes, seed, Order::Sequential);
     (1..n).for_each(|node| sim.contact(node, 0));
     sim.run(24);
@@ -105,7 +110,7 @@ fn ideal(ring: &[(u64, u32)], from: usize, key: u64) -> u32 {
 /// sqrt(2000) = .03 from the lookups.
 #[test]
 fn hops_are_those_of_ideal_chord() {
-    let mut sim = formed(1_024, 1, 65_535);
+    let mut sim = formed_with(1_024, 1, 65_535, Fingers::Found);
     let (hops, failed, wrong) = look_up(&mut sim, 2_000, 1);
     assert_eq!((failed, wrong), (0, 0), "seed 1");
     let mean = f64::from(hops.iter().sum::<u32>()) / 2_000.0;
@@ -119,17 +124,66 @@ fn hops_are_those_of_ideal_chord() {
     assert!((mean - best).abs() < 0.5, "{mean} hops, ideal Chord {best}, seed 1");
 }
 
-/// Ten rounds after a tenth of the nodes has died, all lookups are right. Their hops miss the bound
-/// of log2(N) / 2 + .3, which is 4.8: 5.44 with seed 2. One above the closed form is asserted.
+/// Issue, must be shown 4, N = 512: mean hops of log2(N) / 2 + .3 at most, also long after the ring
+/// has formed, when views hold the nearest and some twenty random peers besides; and ten rounds
+/// after a tenth of the nodes has died, all lookups right. 500 lookups: sd of the mean 1.3 /
+/// sqrt(500) = .06; over 9 runs they took 4.5 to 4.7, which ideal Chord does, and 4.5 to 4.6 of the
+/// 461 left.
 #[test]
 fn lookups_are_right_again_after_a_tenth_has_died() {
-    let mut sim = formed(512, 2, 20);
-    let mut all: Vec<u32> = (0..512).collect();
-    let dead = Key::new(2).with(5).random(0).choose(&mut all, 51).to_vec();
-    sim.kill_all(dead);
-    sim.run(10);
-    let (hops, failed, wrong) = look_up(&mut sim, 500, 2);
-    assert_eq!((failed, wrong), (0, 0), "seed 2");
-    let mean = f64::from(hops.iter().sum::<u32>()) / 500.0;
-    assert!(mean <= 4.5 + 1.0, "{mean} hops, seed 2");
+    for fingers in [Fingers::Found, Fingers::LookedUp] {
+        let mut sim = formed_with(512, 2, 20, fingers);
+        sim.run(30);
+        let check = |sim: &mut Sim| {
+            let live = sim.live() as f64;
+            let (hops, failed, wrong) = look_up(sim, 500, 2);
+            assert_eq!((failed, wrong), (0, 0), "{fingers:?}, seed 2");
+            let mean = f64::from(hops.iter().sum::<u32>()) / 500.0;
+            let bound = libm::log2(live) / 2.0 + 0.3;
+            assert!(mean <= bound, "{mean} hops, not {bound}; {fingers:?}, seed 2");
+        };
+        check(&mut sim);
+        let mut all: Vec<u32> = (0..512).collect();
+        let dead = Key::new(2).with(5).random(0).choose(&mut all, 51).to_vec();
+        sim.kill_all(dead);
+        sim.run(10);
+        check(&mut sim);
+    }
+}
+
+/// T-Chord-Prox: N = 256, round trips of 80 ms in the median, from a plane with heights. The
+/// mean of 500 lookups was 250 to 263 ms by order and 193 to 195 by latency, 2 seeds each: .76. Sd
+/// of the ratio of two means of 300 .04, from lookups' 120 ms; 3.5 of these are allowed.
+#[test]
+fn fingers_chosen_by_latency_answer_sooner() {
+    let time = |fingers| {
+        let terrain =
+            Terrain { places: 256, median: Duration::from_millis(80), ..Terrain::default() };
+        let network = Network::new(Latency::Constant(Duration::ZERO))
+            .places(terrain.matrix(1).unwrap(), Placing::InTurn);
+        let config = event::Config::seeded(1);
+        let mut sim =
+            event::Simulation::new(256, move |_| node(20, fingers), network, config).unwrap();
+        (1..256).for_each(|node| sim.contact(node, 0));
+        sim.run_for(Duration::from_secs(60));
+        assert!(sim.events().take().count() > 0);
+        let mut random = Key::new(1).with(3).random(0);
+        for ticket in 0..300 {
+            let lookup = Lookup { ticket, key: random.next_u64() };
+            sim.command(random.below(256) as u32, Command::routes(lookup)).unwrap();
+        }
+        let (mut count, mut sum) = (0, 0.0);
+        for step in 0..1_000 {
+            let found =
+                |event: &(u32, Event)| matches!(event.1, Event::routes(chord::Event::Found { .. }));
+            let ended = sim.events().take().filter(found).count();
+            count += ended;
+            sum += ended as f64 * f64::from(step) * 0.005;
+            sim.run_for(Duration::from_millis(5));
+        }
+        assert_eq!(count, 300, "all are answered, {fingers:?}");
+        sum / 300.0
+    };
+    let (near, by_order) = (time(Fingers::Near), time(Fingers::LookedUp));
+    assert!(near < 0.9 * by_order, "{near} s by latency, {by_order} s by order, seed 1");
 }

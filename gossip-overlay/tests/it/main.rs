@@ -1,5 +1,7 @@
 //! Overlays against their papers' figures, under faults and over samplers.
 
+mod bootstrap;
+mod bounded;
 mod chord;
 mod hostile;
 mod jk;

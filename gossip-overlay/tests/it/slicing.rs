@@ -281,25 +281,26 @@ where
     sdm(&sim) / f64::from(n)
 }
 
-/// Issue, must be shown 5, at N = 1,000 and 0.2 % per cycle. JK: the lowest leave with the lowest
-/// values, and joiners bring uniform ones. Once all have been replaced, values lie evenly over (a,
-/// 1], a = u / (1 + u) with u = 1, so nodes believe in a / 2 = a quarter of the system too high a
-/// place: 2.5 of 10 slices. Ranking with a window of W = 500 at 22 a cycle: the error of the
-/// samples, sum over b of sqrt(2 p (1 - p) / (pi W)) = .14, and a lag of half the window, 500 / 22
-/// / 2 cycles of .2 %, .023 of the system or .23 slices; Sliver with a timeout of 23 cycles the
-/// same. The sum bounds them. Plain Ranking, the other control, counts the dead for ever.
+/// Issue, must be shown 5, at N = 1,000 and 0.4 % per cycle; `repro fernandez07-slicing` has 10^4.
+/// JK: the lowest leave with the lowest values, and joiners bring uniform ones. Once all have been
+/// replaced, values lie evenly over (a, 1], a = u / (1 + u) with u = 1, so nodes believe in a / 2 =
+/// a quarter of the system too high a place: 2.5 of 10 slices. Ranking with a window of W = 500 at
+/// 22 a cycle: the error of the samples, sum over b of sqrt(2 p (1 - p) / (pi W)) = .14, and a lag
+/// of half the window, 500 / 22 / 2 cycles of .4 %, .046 of the system or .46 slices; Sliver with a
+/// timeout of 23 cycles the same. The sum bounds them. Plain Ranking, the other control, counts the
+/// dead for ever.
 #[test]
 fn under_correlated_churn_jk_drifts_and_windows_track() {
     let seed = 0;
-    let jk = after_turnover(seed, 2, swapping);
-    let mod_jk = after_turnover(seed, 2, mod_swapping);
-    let plain = after_turnover(seed, 2, |attribute| counting(attribute, None));
-    let window = after_turnover(seed, 2, |attribute| counting(attribute, Some(500)));
-    let sliver = after_turnover(seed, 2, |attribute| remembering(attribute, 23));
+    let jk = after_turnover(seed, 4, swapping);
+    let mod_jk = after_turnover(seed, 4, mod_swapping);
+    let plain = after_turnover(seed, 4, |attribute| counting(attribute, None));
+    let window = after_turnover(seed, 4, |attribute| counting(attribute, Some(500)));
+    let sliver = after_turnover(seed, 4, |attribute| remembering(attribute, 23));
     let all = [jk, mod_jk, plain, window, sliver];
     assert!((2.0..3.0).contains(&jk) && (2.0..3.0).contains(&mod_jk), "{all:?}, seed {seed}");
     assert!(plain > 1.0, "{all:?}, seed {seed}");
-    assert!(window < 0.45 && sliver < 0.45, "{all:?}, seed {seed}");
+    assert!(window < 0.65 && sliver < 0.65, "{all:?}, seed {seed}");
 }
 
 /// Only samples are lost with a message, and a copy is one more: no bias. N = 1,000, 20 cycles at

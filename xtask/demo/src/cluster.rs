@@ -11,6 +11,7 @@ use gossip_core::{Blob, Finite, Protocol};
 use gossip_dissem::rumor;
 use gossip_net::faults::{Faults, Faulty};
 use gossip_net::{Delivery, Events, Handle, Node, Udp};
+use gossip_overlay::chord::{self, Lookup};
 use gossip_overlay::slicing::jk;
 
 use super::plan::Plan;
@@ -33,6 +34,9 @@ pub(crate) struct Member {
     pub(crate) means: BTreeMap<u64, Option<f64>>,
     /// As `means`.
     pub(crate) counts: BTreeMap<u64, Option<f64>>,
+    /// What became of each lookup: who owns the key, and the hops to there; none if nobody could
+    /// tell.
+    pub(crate) found: BTreeMap<u32, Option<(SocketAddr, u32)>>,
     /// How often each rumor was delivered.
     pub(crate) heard: BTreeMap<Box<[u8]>, u32>,
     /// Events that were missed: none, unless the demo itself is too slow.
@@ -225,7 +229,7 @@ const WINDOW: Duration = Duration::from_secs(3);
 impl Member {
     fn of(handle: Handle<App>) -> Self {
         let events = handle.events();
-        let (inputs, means, counts, heard) = Default::default();
+        let (inputs, means, counts, found, heard) = Default::default();
         let (missed, gauge) = Default::default();
         Self {
             handle,
@@ -234,6 +238,7 @@ impl Member {
             inputs,
             means,
             counts,
+            found,
             heard,
             missed,
             resort: true,
@@ -251,6 +256,12 @@ impl Member {
                 }
                 Delivery::Event(Event::count(end)) => {
                     self.counts.insert(end.epoch, end.estimate);
+                }
+                Delivery::Event(Event::routes(chord::Event::Found { ticket, owner, hops })) => {
+                    self.found.insert(ticket, Some((owner, hops)));
+                }
+                Delivery::Event(Event::routes(chord::Event::Failed { ticket })) => {
+                    self.found.insert(ticket, None);
                 }
                 Delivery::Event(Event::news(rumor::Event::Delivered { value, .. })) => {
                     *self.heard.entry(value.into_bytes()).or_default() += 1;
@@ -295,6 +306,11 @@ impl Member {
         let answer =
             answer.map_err(|error| Failure::Failed(format!("{}: {error}", self.handle.id())));
         answer.map(|_| ())
+    }
+
+    /// Looks up who owns `key`; the answer comes as an event with this ticket.
+    pub(crate) async fn look_up(&self, ticket: u32, key: u64) -> Result<(), Failure> {
+        self.call(Command::routes(Lookup { ticket, key })).await
     }
 
     /// Publishes a rumor.

@@ -1,8 +1,9 @@
 //! `cargo xtask demo`: a live cluster on real sockets, that shows what the layers do.
 //!
 //! Each node has its own UDP socket on loopback, knows one other, and runs the same
-//! [`stack`](stack::Demo) of seven layers. They meet, agree, hear news and writes; a third is
-//! killed without notice; the rest repairs itself. What is checked on the way makes the report.
+//! [`stack`](stack::Demo) of eight layers. They meet, agree, find keys, hear news and writes; a
+//! third is killed without notice; the rest repairs itself. What is checked on the way makes the
+//! report.
 
 mod checks;
 mod cluster;

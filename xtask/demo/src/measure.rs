@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use gossip_core::sim::observe::Graph;
-use gossip_overlay::ring;
 use gossip_overlay::slicing::{Value, metrics};
+use gossip_overlay::{Ranking, RingRank, ring};
 
 use super::cluster::{App, Cluster, Late, Member};
 use super::stack::VIEW;
@@ -60,6 +60,35 @@ pub(crate) fn ring(cluster: &Cluster) -> (usize, usize) {
         .collect();
     let missing = ring::missing_links(states.iter().map(|(id, state)| (*id, state)));
     (all - missing, all)
+}
+
+/// What became of lookups.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) answered: usize,
+    /// Of these, those that named the living node at or next after the key.
+    pub(crate) right: usize,
+    /// The mean of the hops of those that named somebody.
+    pub(crate) hops: f64,
+}
+
+/// What became of the lookups of `keys`, by ticket.
+pub(crate) fn found(cluster: &Cluster, keys: &BTreeMap<u32, u64>) -> Found {
+    let position = |peer: SocketAddr| RingRank::hashed().place(peer, &()).unwrap_or_default();
+    let living: Vec<SocketAddr> = cluster.living().map(|member| member.handle.id()).collect();
+    let owner = |key| living.iter().copied().min_by_key(|&peer| position(peer).wrapping_sub(key));
+    let answers: Vec<_> = cluster
+        .living()
+        .flat_map(|member| &member.found)
+        .filter_map(|(ticket, answer)| Some((*keys.get(ticket)?, *answer)))
+        .collect();
+    let named = || answers.iter().filter_map(|&(key, answer)| Some((key, answer?)));
+    let hops: u32 = named().map(|(_, (_, hops))| hops).sum();
+    Found {
+        answered: answers.len(),
+        right: named().filter(|&(key, (peer, _))| owner(key) == Some(peer)).count(),
+        hops: f64::from(hops) / named().count().max(1) as f64,
+    }
 }
 
 /// An epoch of an aggregate, when it is over at all who took part from its start to its end.

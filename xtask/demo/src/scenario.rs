@@ -15,6 +15,11 @@ use xtask_base::{Failure, Stopwatch};
 /// Rumors published before the kill; one more follows it.
 const RUMORS: usize = 5;
 
+/// Lookups by each node, of random keys, at a time: as many as make the mean hops stand four of its
+/// standard deviations below the bound, that of where nodes stand, .04, included. A node has room
+/// for 64.
+const LOOKUPS: u32 = 48;
+
 /// Keys written before the kill; some are overwritten, and some deleted, at other replicas.
 const KEYS: usize = 12;
 
@@ -25,6 +30,9 @@ pub(crate) struct Run<'a> {
     cluster: Cluster,
     rumors: Vec<String>,
     written: BTreeMap<String, String>,
+    /// The keys of the latest lookups, by ticket.
+    keys: BTreeMap<u32, u64>,
+    tickets: u32,
     phase: &'static str,
     checks: Vec<Check>,
 }
@@ -36,8 +44,9 @@ impl<'a> Run<'a> {
     /// Starts the cluster.
     pub(crate) async fn start(plan: &'a Plan, view: &'a mut View) -> Result<Self, Failure> {
         let cluster = Cluster::start(plan, Stopwatch::start()).await?;
-        let (rumors, written, checks) = Default::default();
-        Ok(Self { plan, view, cluster, rumors, written, phase: "converge", checks })
+        let (rumors, written, keys, tickets, checks) = Default::default();
+        let phase = "converge";
+        Ok(Self { plan, view, cluster, rumors, written, keys, tickets, phase, checks })
     }
 
     /// All phases; returns what was checked.
@@ -79,7 +88,27 @@ impl<'a> Run<'a> {
         self.check_mean("mean", mean.as_ref());
         let count = self.count_from(1);
         self.check_count("count", count.as_ref());
+        self.look_up("lookups", 0.45).await?;
         Ok(values)
+    }
+
+    /// Every node looks up some keys.
+    async fn look_up(&mut self, name: &'static str, share: f64) -> Result<(), Failure> {
+        self.keys.clear();
+        let living: Vec<usize> =
+            (0..self.cluster.members.len()).filter(|&at| self.cluster.members[at].alive).collect();
+        for _ in 0..LOOKUPS {
+            for &at in &living {
+                let (ticket, key) = (self.tickets, self.cluster.random.next_u64());
+                self.tickets += 1;
+                self.keys.insert(ticket, key);
+                self.cluster.members[at].look_up(ticket, key).await?;
+            }
+        }
+        let all = |run: &Self| measure::found(&run.cluster, &run.keys).answered == run.keys.len();
+        let reached = self.until(share, |run| [all(run)]).await?;
+        self.check_found(name, reached[0]);
+        Ok(())
     }
 
     /// News and writes reach everybody.
@@ -120,7 +149,7 @@ impl<'a> Run<'a> {
         let all = self.cluster.living().count();
         let last = self.cluster.killed_in.unwrap_or_default();
         let reached = self
-            .until(1.0, |run| {
+            .until(0.95, |run| {
                 let views = measure::views(&run.cluster);
                 [
                     views.dead == 0 && views.connected,
@@ -142,7 +171,7 @@ impl<'a> Run<'a> {
         self.check_count("count of survivors", count.as_ref());
         self.check_rumors("rumor after the kill", reached[5]);
         self.check_replicas("writes after the kill", reached[6]);
-        Ok(())
+        self.look_up("lookups of survivors", 1.0).await
     }
 
     fn begin(&mut self, phase: &'static str, what: &str) {
@@ -276,6 +305,25 @@ impl Run<'_> {
         let (right, all) = measure::ring(&self.cluster);
         let measured = format!("{}; now {right}", when(reached));
         self.check(name, format!("{all} of {all} links right"), measured, reached.is_some());
+    }
+
+    /// All are answered; without loss, all name the owner, and in as many hops as Chord takes. With
+    /// loss a link may be missing at any time, and an answer is a hint.
+    fn check_found(&mut self, name: &'static str, reached: Option<Duration>) {
+        let found = measure::found(&self.cluster, &self.keys);
+        let (all, nodes) = (self.keys.len(), self.cluster.living().count());
+        let wrong = if self.plan.loss > 0.0 { all / 20 } else { 0 };
+        let most = 0.5 * libm::log2(nodes as f64) + 0.3;
+        let measured = format!(
+            "{} {}, {} right, {:.2} hops",
+            found.answered,
+            when(reached),
+            found.right,
+            found.hops
+        );
+        let expected = format!("{all} answered, {} right, {most:.2} hops at most", all - wrong);
+        let right = found.answered == all && found.right >= all - wrong;
+        self.check(name, expected, measured, right && found.hops <= most);
     }
 
     fn check_slices(&mut self, name: &'static str, reached: Option<Duration>) {

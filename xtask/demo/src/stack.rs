@@ -12,7 +12,7 @@ use gossip_dissem::RumorMongering;
 use gossip_dissem::rumor;
 use gossip_entropy::Replica;
 use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
-use gossip_overlay::{RingRank, TMan, tman};
+use gossip_overlay::{Chord, RingRank, TMan, chord, tman};
 
 /// Peers in a view (Cyclon's c). Our choice: links to the dead are gone after about 1.5 c rounds.
 pub const VIEW: usize = 12;
@@ -42,6 +42,9 @@ stack! {
         /// A ring of all nodes.
         #[uses(peers)]
         ring: TMan<I, RingRank, RING>,
+        /// Whom on it a key belongs to.
+        #[uses(ring)]
+        routes: Chord<I>,
         /// The mean of what the nodes measure.
         #[uses(peers)]
         mean: Average<I>,
@@ -94,6 +97,7 @@ impl Settings {
         Ok(Demo::new(
             Cyclon::new(cyclon::Config::default())?.patience(patience)?,
             TMan::new(ring)?.patience(patience)?,
+            Chord::new(chord::Config { patience, ..chord::Config::default() })?,
             Average::new(mean)?.patience(patience)?,
             Count::new(count)?.patience(patience)?,
             Jk::new(jk::Config { attribute: input, slices: Slices::equal(SLICES)? })?

@@ -1,4 +1,4 @@
-//! One stack, unchanged, in all four drivers: the demo's seven layers, each of which must do its
+//! One stack, unchanged, in all four drivers: the demo's eight layers, each of which must do its
 //! work in the cycle simulator, in the event simulator under loss, from a script, and on sockets.
 
 use std::net::SocketAddr;
@@ -13,6 +13,7 @@ use gossip_core::testkit::check_golden;
 use gossip_core::{Blob, PeerId, Peers, Protocol, id};
 use gossip_dissem::rumor;
 use gossip_net::{Handle, Node, memory};
+use gossip_overlay::chord::Lookup;
 use gossip_overlay::slicing::metrics::{expected_gdm, gdm};
 use xtask_demo::stack::{Demo, Settings};
 
@@ -99,6 +100,10 @@ fn write<I: PeerId>() -> Command<I> {
     Command::<I>::data(gossip_entropy::replica::Command::set("colour", "blue").expect("it fits"))
 }
 
+fn look_up<I: PeerId>(ticket: u32, key: u64) -> Command<I> {
+    Command::<I>::routes(Lookup { ticket, key })
+}
+
 const TICK: Duration = Duration::from_secs(1);
 
 fn node(settings: Settings, at: u32) -> Demo<u32> {
@@ -170,7 +175,9 @@ fn from_a_script() {
     let read = |text: &str| match text {
         "publish" => Ok(publish()),
         "write" => Ok(write()),
-        _ => Err(format!("`{text}`: write `publish` or `write`")),
+        // Half way round the ring.
+        "look up" => Ok(look_up(1, 1 << 63)),
+        _ => Err(format!("`{text}`: write `publish`, `write` or `look up`")),
     };
     let player = Player::new(make, show).commands(read);
     check_golden(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts/demo.txt"), &player);

@@ -1,6 +1,7 @@
 //! What an experiment is.
 
 use super::params::{Param, Params};
+use super::picture::Picture;
 
 /// How the trials of a metric become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +102,8 @@ pub trait Experiment: Sync {
     /// most one sample; one that it leaves out lowers the `n` of that row.
     fn run(&self, params: &Params, seed: u64) -> Vec<Sample>;
 
-    /// A picture of one trial, as SVG, for `--plot`; most experiments have none.
-    fn picture(&self, params: &Params, seed: u64) -> Option<String> {
+    /// A picture of one trial, for `--plot`; most experiments have none.
+    fn picture(&self, params: &Params, seed: u64) -> Option<Picture> {
         let _ = (params, seed);
         None
     }

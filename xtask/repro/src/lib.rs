@@ -10,6 +10,7 @@
 
 pub mod experiment;
 pub mod params;
+pub mod picture;
 pub mod registry;
 pub mod report;
 pub mod self_check;
@@ -19,6 +20,7 @@ pub mod wiring;
 
 pub use experiment::{Experiment, Metric, Published, Sample, Statistic};
 pub use params::{Kind, Param, Params, Value};
+pub use picture::{Dot, Ink, Line, Panel, Picture};
 
 use registry::Registry;
 use report::Report;
@@ -46,8 +48,9 @@ pub struct Request {
     /// Prints one JSON object per row instead of a table
     #[arg(long)]
     json: bool,
-    /// Writes a picture of the first trial to this file, as SVG, for experiments that have one
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draws the first trial, for experiments that have a picture: to a file that ends in .svg or
+    /// .png, else one of each is written, named so or for the experiment
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = ".")]
     plot: Option<PathBuf>,
 }
 
@@ -86,6 +89,8 @@ fn reproduce(
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
     if let Some(path) = &request.plot {
+        // `--plot` alone is `--plot .`: here, by the experiment's name.
+        let path = if path == Path::new(".") { Path::new(id) } else { path };
         draw(experiment, &params, plan.first_seed, path)?;
     }
     let clock = Stopwatch::start();
@@ -112,11 +117,14 @@ fn draw(
     experiment: &dyn Experiment,
     params: &Params,
     seed: u64,
-    path: &Path,
+    asked: &Path,
 ) -> Result<(), Failure> {
     let id = experiment.id();
     let none = || Failure::Usage(format!("{id} has no picture: leave out `--plot`"));
-    let svg = experiment.picture(params, seed).ok_or_else(none)?;
-    let failed = |why| Failure::Failed(format!("{}: {why}", path.display()));
-    std::fs::write(path, svg).map_err(failed)
+    let picture = experiment.picture(params, seed).ok_or_else(none)?;
+    for path in picture::files(asked) {
+        let failed = |why| Failure::Failed(format!("{}: {why}", path.display()));
+        picture.write(&path).map_err(failed)?;
+    }
+    Ok(())
 }

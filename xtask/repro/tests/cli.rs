@@ -98,6 +98,26 @@ fn a_trial_that_panics_is_a_failure_with_its_command() {
     assert!(stderr(&output).contains(again), "{}", stderr(&output));
 }
 
+#[test]
+fn pictures_are_svg_and_png_and_need_no_font() {
+    let directory = std::env::temp_dir().join(format!("repro-picture-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let stem = directory.join("small.torus");
+    let stem_text = stem.to_str().expect("text");
+    let args = ["tman-torus", "--set", "side=8", "--seeds", "1", "--plot", stem_text];
+    let output = repro(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let read = |ending| std::fs::read(format!("{stem_text}.{ending}")).expect("it was written");
+    assert!(read("png").starts_with(b"\x89PNG\r\n\x1a\n"));
+    let svg = String::from_utf8(read("svg")).expect("text");
+    for cycle in [0, 3, 5, 8, 15] {
+        assert!(svg.contains(&format!("cycle {cycle}: ")), "cycle {cycle}");
+    }
+    assert!(svg.contains("cycle 15: perfect"));
+    std::fs::remove_dir_all(&directory).expect("it goes");
+    assert!(misuse(&["self-check", "--plot"]).contains("self-check has no picture"));
+}
+
 /// Values at which experiments are quick, where they have such a parameter.
 const SMALL: [(&str, &str); 16] = [
     ("n", "256"),

@@ -7,7 +7,7 @@ use gossip_core::sim::link::Perfect;
 use gossip_core::sim::{Oracle, World};
 use gossip_core::{Describe, Finite, Layer, ParameterError, PeerId, stack};
 use gossip_overlay::slicing::{Jk, Profile, Slices, jk, metrics};
-use xtask_repro::{Experiment, Metric, Param, Params, Published, Sample};
+use xtask_repro::{Dot, Experiment, Ink, Metric, Panel, Param, Params, Picture, Published, Sample};
 
 /// Pareto(1.5) attributes, all values drawn before the first cycle.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +131,8 @@ impl Trial<'_> {
         node: impl Fn(u32) -> Result<S, ParameterError>,
         world: D,
         slices: fn(&S) -> &Jk<u32>,
-    ) -> Result<Vec<Sample>, ParameterError>
+        look: &mut Look<'_>,
+    ) -> Result<(), ParameterError>
     where
         S: Layer<D, Id = u32>,
         D: World<S>,
@@ -144,25 +145,73 @@ impl Trial<'_> {
             let peer = Key::new(self.seed).with(CONTACTS).random(node.into()).below(n as usize - 1);
             sim.contact(node, (node + 1 + peer as u32) % n);
         }
-        let k = Slices::equal(self.params.count("k") as u32)?;
-        let mut samples = Vec::new();
         for cycle in 0..=self.params.count("cycles") as u32 {
             if cycle > 0 {
                 sim.step();
             }
-            let (mut values, mut believed) = (Vec::new(), Vec::new());
-            for (_, node) in sim.nodes() {
-                let node = slices(node);
-                let attribute = node.attribute().get();
-                values.extend(node.value().map(|value| (attribute, value.get())));
-                believed.extend(node.slice().map(|slice| (attribute, slice)));
-            }
-            samples.push(Sample::at("gdm", cycle, metrics::gdm(&values)));
-            samples.push(Sample::at("sdm", cycle, metrics::sdm(&believed, &k) as f64));
+            let seen =
+                |node: &Jk<u32>| Some((node.attribute().get(), node.value()?.get(), node.slice()?));
+            look(cycle, sim.nodes().filter_map(|(_, node)| seen(slices(node))).collect());
         }
+        Ok(())
+    }
+
+    /// Runs, over whatever sampler was asked for.
+    fn observe(&self, look: &mut Look<'_>) -> Result<(), ParameterError> {
+        match self.params.choice("sampler") {
+            "cyclon" => self.run(|me| self.over_cyclon(me), (), |node| &node.slices, look),
+            "newscast" => self.run(|me| self.over_newscast(me), (), |node| &node.slices, look),
+            _ => {
+                let (n, c) = (self.nodes(), self.params.count("c"));
+                let oracle = Oracle::new(n, c, self.seed, |node: &Jk<u32>| Some(node.describe()));
+                self.run(|me| self.slices(me), oracle, |node| node, look)
+            }
+        }
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, ParameterError> {
+        let slices = Slices::equal(self.params.count("k") as u32)?;
+        let mut samples = Vec::new();
+        self.observe(&mut |cycle, seen| {
+            let values: Vec<_> = seen.iter().map(|node| (node.0, node.1)).collect();
+            let believed: Vec<_> = seen.iter().map(|node| (node.0, node.2)).collect();
+            samples.push(Sample::at("gdm", cycle, metrics::gdm(&values)));
+            samples.push(Sample::at("sdm", cycle, metrics::sdm(&believed, &slices) as f64));
+        })?;
         Ok(samples)
     }
+
+    /// Each node by its rank to the right and its value upwards: a cloud at first, the diagonal in
+    /// the end. Blue are those that are in the right slice.
+    fn picture(&self) -> Result<Picture, ParameterError> {
+        let slices = Slices::equal(self.params.count("k") as u32)?;
+        let mut panels = Vec::new();
+        self.observe(&mut |cycle, mut seen| {
+            if !SHOWN.contains(&cycle) {
+                return;
+            }
+            seen.sort_by(|one, other| one.0.total_cmp(&other.0));
+            let n = seen.len();
+            let is_right = |rank: usize| seen[rank].2 == slices.of_rank(rank, n);
+            let wrong = (0..n).filter(|&rank| !is_right(rank)).count();
+            let dot = |rank: usize| Dot {
+                at: ((rank as f64 + 0.5) / n as f64, 1.0 - seen[rank].1),
+                ink: if is_right(rank) { Ink::Right } else { Ink::Wrong },
+            };
+            let dots = (0..n).step_by(n.div_ceil(DOTS).max(1)).map(dot).collect();
+            let title = format!("cycle {cycle}: {wrong} of {n} misplaced");
+            panels.push(Panel { title, lines: Vec::new(), dots });
+        })?;
+        Ok(Picture { panels })
+    }
 }
+
+/// What looks at the nodes after a cycle: attribute, value, slice.
+type Look<'a> = dyn FnMut(u32, Vec<(f64, f64, u32)>) + 'a;
+
+/// Cycles that the picture shows, and how many nodes at most.
+const SHOWN: [u32; 5] = [0, 1, 2, 5, 40];
+const DOTS: usize = 2_000;
 
 /// Names of the experiment's own randomness.
 const ATTRIBUTES: u64 = 0x6174_7472_0000;
@@ -175,7 +224,7 @@ impl Experiment for Jelasity06Jk {
     }
 
     fn summary(&self) -> &'static str {
-        "JK ordered slicing: disorder by cycle"
+        "JK ordered slicing: disorder by cycle; --plot draws it at cycles 0, 1, 2, 5 and 40"
     }
 
     fn source(&self) -> &'static str {
@@ -206,17 +255,12 @@ impl Experiment for Jelasity06Jk {
     }
 
     fn run(&self, params: &Params, seed: u64) -> Vec<Sample> {
-        let trial = Trial { params, seed };
-        let samples = match params.choice("sampler") {
-            "cyclon" => trial.run(|me| trial.over_cyclon(me), (), |node| &node.slices),
-            "newscast" => trial.run(|me| trial.over_newscast(me), (), |node| &node.slices),
-            _ => {
-                let (n, c) = (trial.nodes(), params.count("c"));
-                let oracle = Oracle::new(n, c, seed, |node: &Jk<u32>| Some(node.describe()));
-                trial.run(|me| trial.slices(me), oracle, |node| node)
-            }
-        };
+        let samples = Trial { params, seed }.samples();
         samples.expect("parameters are within the bounds that the protocols have, too")
+    }
+
+    fn picture(&self, params: &Params, seed: u64) -> Option<Picture> {
+        Trial { params, seed }.picture().ok()
     }
 
     fn published(&self, params: &Params, metric: &str, cycle: Option<u32>) -> Option<Published> {

@@ -20,6 +20,7 @@ mod hayashibara04_phi;
 mod jelasity04_variants;
 mod jelasity05_count;
 mod jelasity05_factor;
+mod jelasity06_bootstrap;
 mod jelasity06_jk;
 mod jelasity07_sampling;
 mod jelasity09_tman;
@@ -37,14 +38,14 @@ mod massoulie06_collide;
 mod massoulie06_tour;
 mod massoulie06_walk;
 mod montresor05_tchord;
-mod tman_torus;
+mod tman_shapes;
 mod voulgaris05_indegree;
 mod yang24_rateless;
 
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 39] = [
+pub(crate) static ALL: [&dyn Experiment; 42] = [
     &demers87_table1::Demers87Table1,
     &demers87_variants::Demers87Variants,
     &demers87_spatial::Demers87Spatial,
@@ -68,8 +69,11 @@ pub(crate) static ALL: [&dyn Experiment; 39] = [
     &johansen06_rings::Johansen06Rings,
     &antonov23_hub::Antonov23Hub,
     &jelasity09_tman::Jelasity09Tman,
-    &tman_torus::TmanTorus,
+    &tman_shapes::Shape::Torus,
+    &tman_shapes::Shape::Ring,
+    &tman_shapes::Shape::Tree,
     &montresor05_tchord::Montresor05Tchord,
+    &jelasity06_bootstrap::Jelasity06Bootstrap,
     &jelasity06_jk::Jelasity06Jk,
     &fernandez07_slicing::Fernandez07Slicing,
     &dam05_gap::Dam05Gap,
