@@ -82,8 +82,8 @@ fn all_agree(sim: &event::Simulation<Node<u32>>) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Under loss, doubling, reordering, cuts, pauses and crashes with and without state: equal versions
-/// are equal states at every step, and in the end all know all that each says.
+/// Under loss, doubling, reordering, cuts, pauses and crashes with and without state: equal
+/// versions are equal states at every step, and in the end all know all that each says.
 #[test]
 fn nothing_known_has_gaps_and_all_agree_in_the_end() {
     const NODES: u32 = 6;
@@ -156,7 +156,7 @@ fn overload(order: Order, seed: u64) -> (u32, f64, u32) {
     (longest, most, u32::MAX)
 }
 
-/// Figure 2, by eye: the longest staleness is 60 s breadth first and 23 s depth first, by the notes'
+/// Figure 2, by eye: the longest staleness is 60 s breadth first and 23 s depth first, by another
 /// simulation 69 and 37; keys that are stale are 3,050 and 2,200 (2,837 and 2,116). All is known by
 /// 123 to 130 s. Here: 37 and 31 rounds, 2,706 and 1,853 keys, 127 and 124 rounds: breadth first is
 /// not as bad as there. What is asserted is the order, and the bounds of the notes.
