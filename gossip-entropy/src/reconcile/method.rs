@@ -13,8 +13,8 @@
 //! the sketches led to no end:  ask for all identifiers
 //! ```
 //!
-//! Whether differences are neighbours, nobody knows before: [ranges](super::range) are for those
-//! who do, by name.
+//! Whether differences are neighbours, nobody knows before: [ranges](super::range), and
+//! [peeling back](super::peel_back) where they are the newest, are for those who do, by name.
 //!
 //! # What holds
 //!
@@ -34,7 +34,7 @@ use core::str::FromStr;
 use gossip_core::message;
 use gossip_core::wire::Wire;
 
-use super::{Difference, End, Known, Reconcile, full, range};
+use super::{Difference, End, Item, Known, Reconcile, Sorted, full, peel_back, range};
 use crate::page::MESSAGE;
 use crate::sketch;
 use crate::sketch::digest::Digest;
@@ -47,8 +47,8 @@ use crate::sketch::wire::{self, Frame};
 ///
 /// assert_eq!("sketch".parse(), Ok(Method::Sketch));
 /// let refused = "sketches".parse::<Method>().unwrap_err();
-/// let text = "no way to compare sets is called `sketches`: automatic, full, sketch or range";
-/// assert_eq!(refused.to_string(), text);
+/// let ways = "automatic, full, sketch, range or peel-back";
+/// assert_eq!(refused.to_string(), format!("no way to compare sets is called `sketches`: {ways}"));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
@@ -62,6 +62,8 @@ pub enum Method {
     Sketch,
     /// [Sums of ranges](range).
     Range,
+    /// [The newest first](peel_back).
+    PeelBack,
 }
 
 /// There is no [`Method`] of this name.
@@ -71,7 +73,10 @@ pub struct UnknownMethod(String);
 impl fmt::Display for UnknownMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name) = self;
-        write!(f, "no way to compare sets is called `{name}`: automatic, full, sketch or range")
+        write!(
+            f,
+            "no way to compare sets is called `{name}`: automatic, full, sketch, range or peel-back"
+        )
     }
 }
 
@@ -86,6 +91,7 @@ impl FromStr for Method {
             "full" => Ok(Self::Full),
             "sketch" => Ok(Self::Sketch),
             "range" => Ok(Self::Range),
+            "peel-back" => Ok(Self::PeelBack),
             _ => Err(UnknownMethod(name.to_owned())),
         }
     }
@@ -110,6 +116,8 @@ message! {
         Sketch(wire::Ask),
         /// Sums of ranges.
         Range(range::Ask),
+        /// The newest first.
+        PeelBack(peel_back::Ask),
     }
 }
 
@@ -130,6 +138,8 @@ message! {
         Sketch(Frame),
         /// What is in a range.
         Range(range::Answer),
+        /// The newest before some item.
+        PeelBack(peel_back::Answer),
     }
 }
 
@@ -139,7 +149,7 @@ const _: () = assert!(Ask::MAX_LEN <= MESSAGE && Answer::MAX_LEN <= MESSAGE, "to
 ///
 /// ```
 /// use gossip_entropy::reconcile::method::Indexed;
-/// use gossip_entropy::reconcile::range::Item;
+/// use gossip_entropy::reconcile::Item;
 /// use gossip_entropy::sketch::Fingerprint;
 ///
 /// let set = Indexed::new([Item::new(1, Fingerprint(7)), Item::new(2, Fingerprint(9))]);
@@ -149,14 +159,14 @@ const _: () = assert!(Ask::MAX_LEN <= MESSAGE && Answer::MAX_LEN <= MESSAGE, "to
 #[derive(Clone, Debug, Default)]
 pub struct Indexed {
     known: Known,
-    sorted: range::Sorted,
+    sorted: Sorted,
 }
 
 impl Indexed {
-    /// Of these elements, whose order only ranges go by.
-    pub fn new(items: impl IntoIterator<Item = range::Item>) -> Self {
-        let sorted = range::Sorted::new(items);
-        let known = Known::new(sorted.items().iter().map(range::Item::print));
+    /// Of these elements, whose order ranges and peeling back go by.
+    pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
+        let sorted = Sorted::new(items);
+        let known = Known::new(sorted.items().iter().map(Item::print));
         Self { known, sorted }
     }
 
@@ -165,8 +175,8 @@ impl Indexed {
         &self.known
     }
 
-    /// For ranges.
-    pub const fn sorted(&self) -> &range::Sorted {
+    /// For ranges and for peeling back.
+    pub const fn sorted(&self) -> &Sorted {
         &self.sorted
     }
 
@@ -191,7 +201,7 @@ const SILENCES: u32 = 16;
 ///
 /// ```
 /// use gossip_entropy::reconcile::method::{Indexed, Method, Session};
-/// use gossip_entropy::reconcile::{Reconcile, Step, range::Item};
+/// use gossip_entropy::reconcile::{Reconcile, Step, Item};
 /// use gossip_entropy::sketch::Fingerprint;
 ///
 /// let here = Indexed::new([Item::new(1, Fingerprint(7))]);
@@ -218,6 +228,7 @@ enum Way {
     Full(full::Session),
     Sketch(sketch::Session),
     Range(range::Session),
+    PeelBack(peel_back::Session),
 }
 
 impl Session {
@@ -239,6 +250,10 @@ impl Session {
             Method::Range => {
                 let (session, ask) = range::Session::open(nonce, most);
                 (Way::Range(session), Ask::Range(ask))
+            }
+            Method::PeelBack => {
+                let (session, ask) = peel_back::Session::open(nonce, most);
+                (Way::PeelBack(session), Ask::PeelBack(ask))
             }
         };
         (Self { way, chooses: method == Method::Automatic, most, draw }, ask)
@@ -270,7 +285,7 @@ impl Session {
         let asked = match &self.way {
             Way::Digest { nonce, .. } => Some(*nonce),
             Way::Sketch(session) => Some(session.nonce()),
-            Way::Full(_) | Way::Range(_) => None,
+            Way::Full(_) | Way::Range(_) | Way::PeelBack(_) => None,
         };
         if self.chooses && asked == Some(nonce) {
             self.way = Way::full(nonce, self.most).0;
@@ -319,7 +334,7 @@ const fn same(id: u64) -> u64 {
     id
 }
 
-fn id_of(item: range::Item) -> u64 {
+fn id_of(item: Item) -> u64 {
     item.print().id()
 }
 
@@ -350,6 +365,9 @@ impl Reconcile for Session {
             (Way::Range(session), Answer::Range(answer)) => {
                 lift(session.take(&set.sorted, answer), Ask::Range, id_of)
             }
+            (Way::PeelBack(session), Answer::PeelBack(answer)) => {
+                lift(session.take(&set.sorted, answer), Ask::PeelBack, id_of)
+            }
             _ => Step::Wait,
         };
         self.or_another(step)
@@ -370,6 +388,7 @@ impl Reconcile for Session {
                 lift(Reconcile::silence(session, &set.known), ask, same)
             }
             Way::Range(session) => lift(session.silence(&set.sorted), Ask::Range, id_of),
+            Way::PeelBack(session) => lift(session.silence(&set.sorted), Ask::PeelBack, id_of),
         };
         self.or_another(step)
     }
@@ -403,6 +422,10 @@ impl Reconcile for Session {
             Ask::Range(ask) => {
                 let answers = range::Session::answer(&set.sorted, ask, most);
                 answers.into_iter().map(Answer::Range).collect()
+            }
+            Ask::PeelBack(ask) => {
+                let answers = peel_back::Session::answer(&set.sorted, ask, most);
+                answers.into_iter().map(Answer::PeelBack).collect()
             }
         }
     }

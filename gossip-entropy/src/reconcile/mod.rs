@@ -5,6 +5,7 @@
 //! | Module | What | When |
 //! |---|---|---|
 //! | [`full`] | all identifiers | sets are small, or most elements differ |
+//! | [`peel_back`] | the newest first, until the rest is the same | the last few differ |
 //! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
 //! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
 //!
@@ -15,14 +16,17 @@
 
 pub mod full;
 pub mod method;
+pub mod peel_back;
 pub mod range;
 mod set;
+mod sorted;
 
 use alloc::vec::Vec;
 
 use crate::sketch::digest::Check;
 
 pub use set::Known;
+pub use sorted::{Item, Sorted};
 
 /// The side that asks in a session that makes the difference of two sets known.
 ///

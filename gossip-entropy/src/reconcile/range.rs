@@ -39,9 +39,9 @@ use alloc::vec::Vec;
 use gossip_core::message;
 use gossip_core::wire::{Bounded, Wire};
 
+pub use super::sorted::{Item, Sorted};
 use super::{End, Reconcile};
 use crate::page::MESSAGE;
-use crate::sketch::Fingerprint;
 
 /// Items that are sent rather than the sums of their parts. Our choice: as long as the sums.
 pub const LEAF: usize = 32;
@@ -55,44 +55,6 @@ pub const RANGES: usize = 16;
 /// How often in a row nothing may come. Our choice: with 10 % lost each way, a lone question goes
 /// unanswered as often once in 10^11.
 const SILENCES: u32 = 16;
-
-message! {
-    /// An element, as it stands in the order of its set.
-    #[derive(Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub struct Item {
-        /// By which items are ordered first; time, for instance.
-        pub order: u64,
-        /// The element's fingerprint, the highest byte first.
-        pub print: [u8; 16],
-    }
-}
-
-impl Item {
-    const FIRST: Self = Self { order: 0, print: [0; 16] };
-    const LAST: Self = Self { order: u64::MAX, print: [u8::MAX; 16] };
-
-    /// The element of this fingerprint.
-    pub const fn new(order: u64, print: Fingerprint) -> Self {
-        Self { order, print: print.0.to_be_bytes() }
-    }
-
-    /// The element's fingerprint.
-    pub const fn print(&self) -> Fingerprint {
-        Fingerprint(self.bits())
-    }
-
-    const fn bits(&self) -> u128 {
-        u128::from_be_bytes(self.print)
-    }
-
-    /// The next in order, of all that there could be.
-    const fn next(&self) -> Self {
-        match self.bits().checked_add(1) {
-            Some(bits) => Self { order: self.order, print: bits.to_be_bytes() },
-            None => Self { order: self.order.saturating_add(1), print: [0; 16] },
-        }
-    }
-}
 
 message! {
     /// All items from one to another, both included.
@@ -155,77 +117,29 @@ message! {
 
 const _: () = assert!(Ask::MAX_LEN <= MESSAGE && Answer::MAX_LEN <= MESSAGE, "too long");
 
-/// A set in order, with sums of all its ranges.
-///
-/// ```
-/// use gossip_entropy::reconcile::range::{Item, Sorted};
-/// use gossip_entropy::sketch::Fingerprint;
-///
-/// let set = Sorted::new([Item::new(2, Fingerprint(7)), Item::new(1, Fingerprint(9))]);
-/// assert_eq!(set.items()[0].order, 1);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Sorted {
-    items: Vec<Item>,
-    /// The sum of the fingerprints of all items before the one at the same place.
-    sums: Vec<u128>,
-}
-
-impl Sorted {
-    /// Sorts items, and drops those that are there twice.
-    pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let mut items: Vec<Item> = items.into_iter().collect();
-        items.sort_unstable();
-        items.dedup();
-        let mut sums = Vec::with_capacity(items.len() + 1);
-        sums.push(0);
-        let mut sum = 0u128;
-        for item in &items {
-            sum = sum.wrapping_add(item.bits());
-            sums.push(sum);
-        }
-        Self { items, sums }
-    }
-
-    /// All items, in order.
-    pub fn items(&self) -> &[Item] {
-        &self.items
-    }
-
-    /// The places of a range's items.
-    fn places(&self, range: &Range) -> (usize, usize) {
-        let start = self.items.partition_point(|item| *item < range.from);
-        let end = self.items.partition_point(|item| *item <= range.to);
-        (start, end.max(start))
-    }
-
-    fn sum(&self, (start, end): (usize, usize)) -> u128 {
-        let at = |place: usize| self.sums.get(place).copied().unwrap_or_default();
-        at(end).wrapping_sub(at(start))
-    }
-
-    fn total(&self) -> u128 {
-        self.sum((0, self.items.len()))
-    }
-}
-
 const fn short(sum: u128) -> [u8; 8] {
     (sum as u64).to_le_bytes()
 }
 
+/// The places of a range's items.
+fn places(set: &Sorted, range: &Range) -> core::ops::Range<usize> {
+    let start = set.before(&range.from);
+    start..set.up_to(&range.to).max(start)
+}
+
 fn body(set: &Sorted, range: &Range) -> Body {
-    let (start, end) = set.places(range);
+    let core::ops::Range { start, end } = places(set, range);
     let len = end - start;
     if len <= LEAF {
         let mut items = Bounded::new();
-        items.fill(set.items[start..end].iter().copied());
+        items.fill(set.items()[start..end].iter().copied());
         return Body::Items(items);
     }
     let mut parts = Bounded::new();
     parts.fill((0..PARTS).map(|part| {
         let (first, past) = (start + part * len / PARTS, start + (part + 1) * len / PARTS);
-        let to = if past == end { range.to } else { set.items[past - 1] };
-        Part { to, sum: short(set.sum((first, past))) }
+        let to = if past == end { range.to } else { set.items()[past - 1] };
+        Part { to, sum: short(set.sum(first..past)) }
     }));
     Body::Parts(parts)
 }
@@ -286,14 +200,7 @@ impl Session {
         if !inside || !theirs.is_sorted_by(|a, b| a < b) {
             return false;
         }
-        let (start, end) = set.places(range);
-        let ours = &set.items[start..end];
-        let only = |these: &[Item], others: &[Item]| -> Vec<Item> {
-            let missing = |item: &&Item| others.binary_search(item).is_err();
-            these.iter().filter(missing).copied().collect()
-        };
-        self.found.theirs.extend(only(theirs, ours));
-        self.found.ours.extend(only(ours, theirs));
+        set.compare(places(set, range), theirs, &mut self.found);
         true
     }
 
@@ -306,30 +213,12 @@ impl Session {
         let mut from = range.from;
         for part in parts {
             let range = Range { from, to: part.to };
-            if short(set.sum(set.places(&range))) != part.sum {
+            if short(set.sum(places(set, &range))) != part.sum {
                 self.open.push(range);
             }
             from = part.to.next();
         }
         true
-    }
-
-    /// The end: the difference must take our sum to theirs.
-    fn prove(&mut self, set: &Sorted, theirs: [u8; 16]) -> Step {
-        let mut sum = set.total();
-        for item in &self.found.theirs {
-            sum = sum.wrapping_add(item.bits());
-        }
-        for item in &self.found.ours {
-            sum = sum.wrapping_sub(item.bits());
-        }
-        if sum.to_le_bytes() != theirs {
-            return Step::Ended(End::Inconsistent);
-        }
-        let mut found = core::mem::take(&mut self.found);
-        found.theirs.sort_unstable();
-        found.ours.sort_unstable();
-        Step::Done(found)
     }
 }
 
@@ -360,7 +249,7 @@ impl Reconcile for Session {
         } else if !self.open.is_empty() {
             Step::Ask(self.ask())
         } else {
-            self.prove(set, answer.sum)
+            set.prove(core::mem::take(&mut self.found), answer.sum)
         }
     }
 

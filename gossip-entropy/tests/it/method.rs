@@ -5,8 +5,7 @@ use gossip_core::random::{Key, Random};
 use gossip_core::wire::Bounded;
 use gossip_entropy::reconcile::full::{self, IDS, Run};
 use gossip_entropy::reconcile::method::{Answer, Ask, Indexed, Method, Session, Step};
-use gossip_entropy::reconcile::range::Item;
-use gossip_entropy::reconcile::{Difference, End, Known, Reconcile};
+use gossip_entropy::reconcile::{Difference, End, Item, Known, Reconcile, Sorted, peel_back};
 use gossip_entropy::sketch::wire::Frame;
 use proptest::prelude::*;
 
@@ -50,7 +49,7 @@ fn run(
     drive(session, first, [here, there], loss, Wire::encoded_len, random)
 }
 
-const METHODS: [&str; 4] = ["automatic", "full", "sketch", "range"];
+const METHODS: [&str; 5] = ["automatic", "full", "sketch", "range", "peel-back"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
@@ -111,6 +110,30 @@ fn the_choice_costs_what_the_best_way_costs() {
             "{common} and {only:?}: {chosen} bytes, {best} {least}"
         );
         assert!(only != [0, 0] || chosen < 30.0, "equal sets need no more than a digest");
+    }
+}
+
+/// Demers 1987, section 1.3: peeling back costs what is newer than the oldest difference, and no
+/// more: a page for each 38 of these, and one in which the sums agree. If both sides have half of
+/// the 100 newest, the other side's half: 2 pages. The oldest of 10^4: all 264 pages, and an empty
+/// one if we have it.
+#[test]
+fn peeling_back_costs_what_is_newer_than_the_oldest_difference() {
+    let mut random = Key::new(6).random(0);
+    let mut item = |order: u64| Item::new(order, element(&mut random));
+    let both: Vec<Item> = (1..=10_000).map(&mut item).collect();
+    let newest: Vec<Item> = (20_000..20_100).map(&mut item).collect();
+    let oldest = [item(0)];
+    let (ours, theirs) = newest.split_at(50);
+    for (ours, theirs, pages) in
+        [(&[][..], &[][..], 1), (ours, theirs, 2), (&[], &oldest, 264), (&oldest, &[], 265)]
+    {
+        let [here, there] =
+            [ours, theirs].map(|only| Sorted::new(both.iter().chain(only).copied()));
+        let (session, first) = peel_back::Session::open([7; 4], MOST);
+        let (end, came) = drive(session, first, [&here, &there], 0.0, |_| 1, &mut random);
+        let expected = Difference { theirs: theirs.to_vec(), ours: ours.to_vec() };
+        assert_eq!((end, came), (Ok(expected), pages));
     }
 }
 
@@ -184,6 +207,33 @@ fn frames_that_lie_end_the_session_or_are_not_read() {
     assert_eq!(session.take(&set, &frame(9, 300, &[])), full::Step::Wait, "there is none");
     let later = full::Answer { check: [3; 16], ..frame(1, 300, &first) };
     assert_eq!(session.take(&set, &later), full::Step::Ended(End::Restless));
+}
+
+/// Pages of lies: items out of order, or not before those that were asked about; a sum that nothing
+/// comes to; another state; more pages than may be taken.
+#[test]
+fn pages_that_lie_end_the_session_or_are_not_read() {
+    let set = Sorted::default();
+    let item = |order: u64| Item { order, print: [1; 16] };
+    let page = |before: Option<u64>, items: &[u64]| {
+        let items: Vec<Item> = items.iter().copied().map(item).collect();
+        let items = Bounded::try_from(&items[..]).unwrap();
+        let (sum, rest, before) = ([2; 16], [3; 16], before.map(item));
+        peel_back::Answer { nonce: [1; 4], before, sum, rest, items }
+    };
+    let open = |most| peel_back::Session::open([1; 4], most).0;
+    let ended = |end| peel_back::Step::Ended(end);
+    assert_eq!(open(9).take(&set, &page(None, &[9, 5])), ended(End::Inconsistent));
+    assert_eq!(open(9).take(&set, &page(None, &[])), ended(End::Inconsistent));
+    assert_eq!(open(0).take(&set, &page(None, &[5])), ended(End::TooMany));
+    assert_eq!(open(9).take(&set, &page(Some(7), &[5])), peel_back::Step::Wait);
+    let mut session = open(9);
+    let ask = peel_back::Ask { nonce: [1; 4], before: Some(item(5)) };
+    assert_eq!(session.take(&set, &page(None, &[5, 7])), peel_back::Step::Ask(ask));
+    assert_eq!(session.take(&set, &page(None, &[5, 7])), peel_back::Step::Wait, "it has come");
+    assert_eq!(session.clone().take(&set, &page(Some(5), &[6])), ended(End::Inconsistent));
+    let other = peel_back::Answer { sum: [4; 16], ..page(Some(5), &[4]) };
+    assert_eq!(session.take(&set, &other), ended(End::Restless));
 }
 
 /// Questions without bounds are answered within those of who is asked.
