@@ -85,15 +85,15 @@ const INTAKE: usize = 1_024;
 const KEPT: u16 = 600;
 
 impl Broadcast {
-    /// A tree for each origin, of at most two hops over the graph; values wait up to 100 ms on each
-    /// link for others, so that with a hop of 100 ms all is there after 400 ms, and what else is to
+    /// A tree for each origin, of at most two hops over the graph; values wait up to 120 ms on each
+    /// link for others, so that with a hop of 100 ms all is there after 440 ms, and what else is to
     /// be said goes with them. Who misses something knows it by an announcement, and asks for it
     /// when the trees have had their time.
     fn config() -> plumtree::Config {
         let millis = Duration::from_millis;
         plumtree::Config {
             trees: Trees::PerOrigin,
-            gather: millis(100),
+            gather: millis(120),
             acknowledge: millis(1_000),
             timeout1: millis(600),
             timeout2: millis(500),
