@@ -248,18 +248,19 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Scuttlebutt<I, KEY, VALUE>
         if own.get(&key) == value.as_ref() {
             return Ok(Receipt::default());
         }
-        if !own.has_room(&key, limit) {
-            // Removed keys take room as long as this life lasts.
-            let next = own.generation.saturating_add(1);
-            *own = own.reborn(next);
-        }
-        if !own.has_room(&key, limit) {
+        // Removed keys take room as long as this life lasts.
+        let next = own.generation.checked_add(1).filter(|_| own.has_removed());
+        let reborn = if own.has_room(&key, limit) { None } else { Some(next) };
+        if reborn == Some(None) {
             return Err(Refusal::Full { limit });
         }
         if !self.flow.admit() {
             return Err(Refusal::Invalid("more updates than may be made this round: try later"));
         }
         let own = self.own(cx);
+        if let Some(next) = reborn.flatten() {
+            *own = own.reborn(next);
+        }
         own.put(key, own.version + 1, value);
         self.changes += 1;
         Ok(Receipt::default())

@@ -42,6 +42,11 @@ impl<const KEY: usize, const VALUE: usize> Held<KEY, VALUE> {
         self.keys.len() < limit || self.keys.contains_key(key)
     }
 
+    /// Whether there are keys without a value.
+    pub(super) fn has_removed(&self) -> bool {
+        self.iter().count() < self.keys.len()
+    }
+
     /// A key has this value as of this version, which must be higher than all before.
     pub(super) fn put(&mut self, key: Blob<KEY>, version: u64, value: Option<Blob<VALUE>>) {
         if let Some((last, _)) = self.keys.insert(key.clone(), (version, value)) {
