@@ -2,11 +2,8 @@
 //!
 //! Not a protocol: its state.
 //!
-//! A merge costs a few hundred nanoseconds if it is done one comparison at a time, because which
-//! view has the next freshest peer, and whether a peer is in both, is anybody's guess, and so the
-//! processor's. Here no branch depends on either: each peer of one view is compared with
-//! all of the other at once, which is a vector's work, and each entry's place is computed, from how
-//! many of the other view go before it.
+//! Which of two views has the next freshest peer, and whether that peer is placed already, is
+//! anybody's guess, and so the processor's: a merge branches on neither.
 
 use core::hint::select_unpredictable;
 
@@ -50,8 +47,8 @@ const OLDEST: u32 = u32::MAX / 2;
 /// The most peers a view can hold: one bit for each.
 pub(super) const MOST: usize = 64;
 
-/// Entries that two views have together at most, with one place to spare.
-const BOTH: usize = 2 * MOST;
+/// Entries that two views have together at most, with nobody between and behind them.
+const BOTH: usize = 2 * MOST + 2;
 
 impl<I: PeerId, const C: usize, P: Profile> View<I, C, P> {
     /// An empty view, for `size` peers.
@@ -160,7 +157,11 @@ impl<I: PeerId, const C: usize, P: Profile> View<I, C, P> {
     /// Becomes what `partner` tells: news of itself, then of others, which all fit.
     #[inline]
     pub(super) fn replace(&mut self, me: I, partner: &News<I, P>, theirs: &[News<I, P>], now: u32) {
-        let wanted = named_once(me, partner.id, theirs);
+        let mut placed = Placed::nobody(me, partner.id);
+        let mut wanted = 0_u64;
+        for (at, news) in theirs.iter().enumerate() {
+            wanted |= u64::from(placed.adds(theirs, news.id, at)) << at;
+        }
         if wanted.count_ones() as usize == theirs.len() {
             return self.rewrite(partner, theirs.iter(), now);
         }
@@ -180,15 +181,19 @@ impl<I: PeerId, const C: usize, P: Profile> View<I, C, P> {
         now: u32,
         below: impl FnMut(usize) -> usize,
     ) {
+        let nobody = News { id: partner.id, age_ms: u32::MAX, profile: partner.profile.clone() };
         let mut both = ArrayVec::<_, BOTH>::new();
         if with_own {
             both.extend(self.news(now));
         }
+        both.push(nobody.clone());
         let own = both.len();
-        both.extend(theirs.iter().take(MOST - 1).cloned());
-        let mut places = [FREE; BOTH];
-        let total = arrange::<I, C, P>(me, partner.id, &both, own, &mut places);
-        let fits = draw(&both, &mut places[..total], self.size() - 1, below);
+        both.extend(theirs.iter().take(MOST).cloned());
+        both.push(nobody);
+        let mut places = [0; BOTH];
+        let size = self.size() - 1;
+        let total = arrange(me, partner.id, &both, own, size, &mut places);
+        let fits = draw(&both, &mut places[..total], size, below);
         self.rewrite(partner, places[..fits].iter().map(|&at| &both[usize::from(at)]), now);
     }
 
@@ -218,9 +223,6 @@ impl<I: PeerId, const C: usize, P: Profile> View<I, C, P> {
     }
 }
 
-/// A place that nobody has taken.
-const FREE: u8 = u8::MAX;
-
 /// Puts those that stay to the front of `places`, and returns how many do: as many as fit, and
 /// where not all of one age do, each as likely (Vitter's reservoir).
 #[inline]
@@ -248,89 +250,64 @@ fn draw<I: PeerId, P: Profile>(
     fits
 }
 
-/// Writes into `places` which of `both` comes where, freshest first: each peer's freshest news, and
-/// of neither partner. The first `own` are our own, the rest theirs. Returns how many.
+/// Writes into `places` which of `both` come where, freshest first: each peer's freshest news, and
+/// of neither partner; those that fit, and all of the last age that does. Theirs begin at `theirs`.
+/// Returns how many.
 #[inline]
-fn arrange<I: PeerId, const C: usize, P: Profile>(
+fn arrange<I: PeerId, P: Profile>(
     me: I,
     partner: I,
     both: &[News<I, P>],
-    own: usize,
+    mut theirs: usize,
+    size: usize,
     places: &mut [u8; BOTH],
 ) -> usize {
-    // Places beyond our own hold the partner at age 0: never wanted, never after anybody.
-    let (mut ids, mut ages) = ([partner; C], [0; C]);
-    for ((id, age), news) in ids.iter_mut().zip(&mut ages).zip(&both[..own]) {
-        (*id, *age) = (news.id, news.age_ms);
-    }
-    let named = named_once(me, partner, &both[own..]);
-    // Per entry of our own: whether theirs is fresher, and how many of theirs go before it.
-    let (mut staler, mut before) = ([0_u32; C], [0_u32; C]);
-    let (mut others, mut count) = ([0; MOST], 0);
-    for (at, news) in both[own..].iter().enumerate() {
-        let mut known = 0;
-        for (staler, (&id, &age)) in staler.iter_mut().zip(ids.iter().zip(&ages)) {
-            let same = mask(id == news.id);
-            let fresher = mask(news.age_ms < age);
-            *staler |= same & fresher;
-            known |= same & !fresher;
+    let age = |place: usize| both[place].age_ms;
+    let mut placed = Placed::nobody(me, partner);
+    let (mut own, mut total) = (0, 0);
+    for _ in 2..both.len() {
+        let fresher = age(theirs) <= age(own);
+        let next = select_unpredictable(fresher, theirs, own);
+        theirs += usize::from(fresher);
+        own += usize::from(!fresher);
+        if total >= size && age(next) > age(places[size.saturating_sub(1)].into()) {
+            break;
         }
-        let wanted = select_unpredictable(known == 0, named >> at & 1 != 0, false);
-        others[count % MOST] = (own + at) as u8;
-        count += usize::from(wanted);
-        let wanted = mask(wanted);
-        for (before, &age) in before.iter_mut().zip(&ages) {
-            *before += mask(news.age_ms < age) & wanted & 1;
-        }
-    }
-    let mut kept = 0;
-    for at in 0..own {
-        let spared = select_unpredictable(staler[at] == 0, ids[at] != partner, false);
-        // The last place is nobody's: it takes those that go.
-        let place = select_unpredictable(spared, before[at] as usize + kept, BOTH - 1);
-        places[place % BOTH] = at as u8;
-        kept += usize::from(spared);
-    }
-    let total = (kept + count).min(BOTH - 1);
-    let mut next = 0;
-    for place in &mut places[..total] {
-        let free = *place == FREE;
-        *place = select_unpredictable(free, others[next % MOST], *place);
-        next += usize::from(free);
+        places[total] = next as u8;
+        total += usize::from(placed.adds(both, both[next].id, next));
     }
     total
 }
 
-/// All bits, or none.
-#[inline]
-const fn mask(condition: bool) -> u32 {
-    0_u32.wrapping_sub(condition as u32)
+/// Which peers have a place already, by hash (open addressing, linear probing).
+struct Placed<I> {
+    /// Who gets none.
+    partners: [I; 2],
+    /// One more than the place of the peer that lies here; 0: nobody does.
+    slots: [u8; SLOTS],
 }
 
-/// Which of `theirs` a merge without the own view may take, as bits: each peer once, and neither
-/// partner.
-#[inline]
-fn named_once<I: PeerId, P: Profile>(me: I, partner: I, theirs: &[News<I, P>]) -> u64 {
-    let mut marks = [0_u64; MARKS / 64];
-    let mut wanted = 0_u64;
-    for (at, news) in theirs.iter().enumerate() {
-        let mark = mark(&news.id);
-        let (word, bit) = (mark / 64, 1 << (mark % 64));
-        let mut fresh = news.id != me && news.id != partner;
-        if marks[word] & bit != 0 {
-            fresh &= theirs[..at].iter().all(|before| before.id != news.id);
-        }
-        marks[word] |= bit;
-        wanted |= u64::from(fresh) << at;
+/// Slots: many more than peers in a view, so that few probes go further than the first.
+const SLOTS: usize = 512;
+
+impl<I: PeerId> Placed<I> {
+    #[inline]
+    const fn nobody(me: I, partner: I) -> Self {
+        Self { partners: [me, partner], slots: [0; SLOTS] }
     }
-    wanted
-}
 
-/// The marks there are: many more than peers in a view, so that few share one.
-const MARKS: usize = 1_024;
-
-/// The mark of an id.
-#[inline]
-fn mark<I: PeerId>(id: &I) -> usize {
-    (fingerprint(id) >> (64 - MARKS.trailing_zeros())) as usize
+    /// Whether `id`, which stands at `at` of `all`, gets a place: it has none, and is no partner.
+    #[inline]
+    fn adds<P: Profile>(&mut self, all: &[News<I, P>], id: I, at: usize) -> bool {
+        let mut slot = (fingerprint(&id) >> (64 - SLOTS.trailing_zeros())) as usize;
+        loop {
+            let lies = usize::from(self.slots[slot]);
+            let same = all[lies.saturating_sub(1)].id == id;
+            if (lies == 0) | same {
+                self.slots[slot] = at as u8 + 1;
+                return (lies == 0) & (id != self.partners[0]) & (id != self.partners[1]);
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+    }
 }
