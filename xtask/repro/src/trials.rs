@@ -93,7 +93,7 @@ fn row(metric: Metric, cycle: Option<u32>, values: &[f64], published: Option<Pub
     let mean = mean(values);
     let measured = match metric.statistic {
         Statistic::Mean => mean,
-        Statistic::Median => median(values),
+        Statistic::Median => median(values.iter().copied()),
     };
     let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
     let sd = if values.len() < 2 { f64::NAN } else { (squares / (values.len() - 1) as f64).sqrt() };

@@ -54,9 +54,9 @@ fn statistics_are_those_of_textbooks() {
     assert_eq!(row.measured, 5.0);
     assert!((row.sd - (32.0_f64 / 7.0).sqrt()).abs() < 1e-12);
     assert!(super::row(metric, None, &[1.0], None).sd.is_nan());
-    assert_eq!(median(&[3.0, f64::INFINITY, 1.0]), 3.0);
-    assert_eq!(median(&[3.0, 1.0]), 2.0);
-    assert!(median(&[]).is_nan());
+    assert_eq!(median([3.0, f64::INFINITY, 1.0]), 3.0);
+    assert_eq!(median([3.0, 1.0]), 2.0);
+    assert!(median([]).is_nan());
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn growth_ends_as_even_as_without_it() {
 #[test]
 fn churn_count_stays_near() {
     let ran = run("churn-count", &["size=1000"]);
-    let error = median(&ran.at(0, "epoch-error", END));
+    let error = median(ran.at(0, "epoch-error", END));
     assert!(error < 0.24, "{error}, seeds 1 to 4");
     assert_eq!(ran.mean(0, "nodes", END), 1000.0);
 }
