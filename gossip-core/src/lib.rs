@@ -8,6 +8,7 @@ pub extern crate alloc as __alloc;
 extern crate self as gossip_core;
 
 pub mod auth;
+mod card;
 pub mod context;
 mod counts;
 mod error;
@@ -33,6 +34,7 @@ pub mod wire;
 #[doc(hidden)]
 pub use serde as __serde;
 
+pub use card::Card;
 pub use counts::{Counts, Sent, Share};
 pub use error::ParameterError;
 pub use exchange::{Configured, Exchange, Leg, Pairwise};

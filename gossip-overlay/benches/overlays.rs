@@ -1,12 +1,10 @@
 //! Cyclon and T-Man in the cycle driver: nanoseconds per node and cycle at N = 10^4 and 10^5,
-//! beside
-//! PeerSim's figures from the same kind of machine.
+//! beside PeerSim's figures from the same kind of machine.
 //!
 //! Cyclon with views of 20 and shuffles of 8; T-Man with m = 20 and psi = 10 for a ring, over
 //! Newscast with views of 20, from 10 random peers each. T-Man is measured in its first cycles,
 //! until the ring is nearly whole, since its views grow. Both check their result: Cyclon's pointers
-//! are
-//! conserved and its in-degrees even, the ring forms.
+//! are conserved and its in-degrees even, the ring forms.
 //!
 //! Bias: PeerSim's figures are noted, not measured in the same run, and move with the machine; its
 //! T-Man may have other parameters. Ours has ages and strikes besides.

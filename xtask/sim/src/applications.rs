@@ -6,37 +6,20 @@ use gossip_aggregate::push_pull::{Config, State};
 use gossip_aggregate::{Average, Count, Leaders, Mean, push_pull};
 use gossip_core::random::Key;
 use gossip_core::sim::initial::{self, Initial};
-use gossip_core::{Context, Layer, Nothing, ParameterError, PeerId, Protocol};
+use gossip_core::{Card, ParameterError};
 use gossip_dissem::{RumorMongering, rumor};
 use gossip_overlay::{RingRank, TMan, ring, tman};
-use std::marker::PhantomData;
 use xtask_base::Failure;
 
 /// No application: the sampler alone.
-#[derive(Clone, Debug)]
-pub(super) struct Idle<I>(PhantomData<fn() -> I>);
-
-impl<I: PeerId> Protocol for Idle<I> {
-    type Id = I;
-    type Message = Nothing;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl<I: PeerId, D: ?Sized> Layer<D> for Idle<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
-
-    fn on_message(&mut self, _: &D, _: I, never: Nothing, _: &mut impl Context<Self>) {
-        match never {}
-    }
-}
+pub(super) type Idle<I> = Card<I, ()>;
 
 impl Application for Idle<u32> {
     const NAME: &'static str = "none";
     const OBSERVED: &'static [&'static str] = &["in-degree-sd", "clustering", "components"];
 
     fn maker(_: &Point, _: u64) -> Result<Maker<Self>, Failure> {
-        Ok(Box::new(|_| Self(PhantomData)))
+        Ok(Box::new(|_| Card::of(())))
     }
 }
 

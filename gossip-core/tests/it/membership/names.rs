@@ -1,10 +1,10 @@
 //! Two nodes of one name.
 
 use gossip_core::node::{self, Clock, Effects, Node};
-use gossip_core::{Protocol, Time};
+use gossip_core::{Card, Protocol, Time};
 
 use super::lessons::tell;
-use super::users::{Courier, Labelled, Loaded};
+use super::users::{Courier, Loaded, label};
 use super::*;
 
 type LoadedEvent = <Loaded<u32> as Protocol>::Event;
@@ -49,7 +49,7 @@ impl Twins {
     fn new(seed: u64) -> Self {
         let node = |(at, me): (u8, u32)| {
             let swim = Swim::new(Config::default()).unwrap();
-            let (label, courier) = (Labelled(at, <_>::default()), Courier(None, <_>::default()));
+            let (label, courier) = (Card::of(label(at)), Courier(None, <_>::default()));
             let config = node::Config { seed: seed + u64::from(at), ..<_>::default() };
             Node::new(me, Loaded::new(label, swim, courier), config).unwrap()
         };

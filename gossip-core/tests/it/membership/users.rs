@@ -2,34 +2,15 @@
 
 use gossip_core::packet::BUDGET;
 use gossip_core::wire::Blob;
-use gossip_core::{Context, Describe, Layer, Nothing, PeerId, Protocol, stack};
+use gossip_core::{Card, Context, Layer, Nothing, PeerId, Protocol, stack};
 
 use super::*;
 
 pub(super) type Label = Blob<100>;
 
 /// A long label, which is every node's profile.
-#[derive(Debug, Clone)]
-pub(super) struct Labelled<I>(pub(super) u8, pub(super) core::marker::PhantomData<fn() -> I>);
-
-impl<I: PeerId> Protocol for Labelled<I> {
-    type Id = I;
-    type Message = Nothing;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl<I: PeerId, D: ?Sized> Layer<D> for Labelled<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
-    fn on_message(&mut self, _: &D, _: I, never: Nothing, _: &mut impl Context<Self>) {
-        match never {}
-    }
-}
-
-impl<I> Describe<Label> for Labelled<I> {
-    fn describe(&self) -> Label {
-        Blob::new([self.0; 100]).unwrap()
-    }
+pub(super) fn label(name: u8) -> Label {
+    Blob::new([name; 100]).unwrap()
 }
 
 /// A user's data of 500 bytes, which travels in spare room only.
@@ -63,7 +44,7 @@ impl<I: PeerId, D: ?Sized> Layer<D> for Courier<I> {
 stack! {
     #[derive(Debug, Clone)]
     pub(super) struct Loaded<I: PeerId> {
-        label: Labelled<I>,
+        label: Card<I, Label>,
         #[uses(label)]
         peers: Swim<I, Label>,
         #[uses(peers)]
@@ -72,12 +53,13 @@ stack! {
 }
 
 type Frame = <Loaded<u32> as Protocol>::Message;
+type Command = <Loaded<u32> as Protocol>::Command;
 
 /// `n` nodes with these parameters that have joined through node 0, half a minute ago.
 fn loaded(n: u32, config: Config, seed: u64) -> Simulation<Loaded<u32>> {
     let make = move |_| {
         let swim = Swim::new(config).unwrap();
-        Loaded::new(Labelled(7, <_>::default()), swim, Courier(None, <_>::default()))
+        Loaded::new(Card::of(label(7)), swim, Courier(None, <_>::default()))
     };
     let mut sim = Simulation::new(n, make, links(), event::Config::seeded(seed)).unwrap();
     (1..n).for_each(|node| sim.contact(node, 0));
@@ -94,7 +76,7 @@ fn crowded(share: f64, seed: u64) -> usize {
     sim.record(20_000);
     for step in 0..12 {
         for node in 0..50 {
-            sim.node_mut(node).unwrap().label.0 = step;
+            sim.command(node, Command::label(label(step))).unwrap();
         }
         sim.run_for(SECOND * 5);
     }
