@@ -28,14 +28,20 @@ pub fn number(value: f64) -> String {
 /// The median.
 /// NaN for no values. An infinite value counts as greater than all others.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
+    median_of(&mut values.into_iter().collect::<Vec<_>>(), |value| value)
+}
+
+/// The median of what `what` makes of each value, as [`median`], but without another list: the
+/// values are put in another order.
+pub fn median_of(values: &mut [f64], what: impl Fn(f64) -> f64) -> f64 {
     if values.is_empty() {
         return f64::NAN;
     }
     let (half, is_odd) = (values.len() / 2, values.len() % 2 == 1);
-    let (below, &mut upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
-    let lower = below.iter().copied().max_by(f64::total_cmp);
-    lower.filter(|_| !is_odd).map_or(upper, |lower| f64::midpoint(lower, upper))
+    let order = |a: &f64, b: &f64| what(*a).total_cmp(&what(*b));
+    let (below, &mut upper, _) = values.select_nth_unstable_by(half, order);
+    let lower = below.iter().copied().max_by(order).filter(|_| !is_odd);
+    lower.map_or(what(upper), |lower| f64::midpoint(what(lower), what(upper)))
 }
 
 /// A reader that had enough (`| head`) is no failure.

@@ -7,7 +7,7 @@ use super::stop;
 use gossip_core::random::Key;
 use gossip_core::sim::observe::{Components, Graph, Spread};
 use std::collections::BTreeMap;
-use xtask_base::output::median;
+use xtask_base::output::median_of;
 
 /// How exact a spectral gap is.
 const PRECISION: f64 = 1e-3;
@@ -130,7 +130,7 @@ impl Observers {
 }
 
 impl Look<'_> {
-    fn readings(&mut self) -> &Readings {
+    fn readings(&mut self) -> &mut Readings {
         let (driver, is_start) = (self.driver, self.cycle == 0);
         self.readings.get_or_insert_with(|| Readings::of(driver, is_start))
     }
@@ -193,17 +193,17 @@ impl Readings {
         Self { truth, nodes, estimates, finished, informed }
     }
 
-    fn value<'a>(&'a self, name: &str) -> Option<f64> {
+    fn value(&mut self, name: &str) -> Option<f64> {
         let Self { truth, nodes, estimates, finished, informed } = self;
-        // Not collected: of a million nodes they would be what takes the most memory but nodes.
-        let errors = |of: &'a [f64]| of.iter().map(|estimate| ((estimate - truth) / truth).abs());
+        let error = |estimate: f64| ((estimate - *truth) / *truth).abs();
+        // Lists of a million are not copied: nothing but the nodes would take more memory.
         let value = match name {
             "nodes" => *nodes as f64,
             "informed" => *informed as f64 / *nodes as f64,
-            "estimate" => median(estimates.iter().copied()),
-            "error" => median(errors(estimates)),
-            "epoch-error" => median(errors(finished)),
-            "max-error" => errors(estimates).reduce(f64::max)?,
+            "estimate" => median_of(estimates, |estimate| estimate),
+            "error" => median_of(estimates, error),
+            "epoch-error" => median_of(finished, error),
+            "max-error" => estimates.iter().copied().map(error).reduce(f64::max)?,
             "variance" if estimates.is_empty() => return None,
             _ => Spread::of(estimates.iter().copied()).variance(),
         };
