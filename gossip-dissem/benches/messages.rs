@@ -203,7 +203,7 @@ fn signed() -> Signed<Plumtree<u32, Sealed<u64, u64>>, Keyed, Keys> {
 
 fn paced() -> Row<Paced<Plumtree<u32, u64>>> {
     let config = pace::Config { queue: ALL, rate: ALL, patience: 8 };
-    let command = |value| pace::Command { value, rounds: None, rank: 0, ticket: value };
+    let command = |value| pace::Command::new(value, value);
     around("paced", Paced::new(plumtree(), config).expect("valid"), command)
 }
 

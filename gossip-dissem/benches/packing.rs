@@ -130,8 +130,8 @@ fn push_rumors(node: &mut Held<RumorMongering<u32, u64>>, _: u32) {
 
 fn median(backlog: u32) -> MedianCounter<u32, u64> {
     let all = backlog as usize;
-    let config = median::Config::default().batch(ITEMS).hot(all).age(64);
-    let config = config.intake(all).share(all).memory(66 * all);
+    let config = median::Config::default().batch(ITEMS).hot(all).age(9_000);
+    let config = config.intake(all).share(all).memory(9_002 * all);
     let layer = MedianCounter::new(config).expect("valid");
     filled(layer, backlog, |number| median::Message::Push(post(number), Stage::Spreading(1)))
 }
@@ -140,6 +140,11 @@ fn median(backlog: u32) -> MedianCounter<u32, u64> {
 fn answer_calls(node: &mut Held<MedianCounter<u32, u64>>, caller: u32) {
     node.message(caller, median::Message::Call);
     assert_eq!(sent(node, |message| matches!(message, median::Message::Answer(..))), ITEMS);
+}
+
+fn push_counted(node: &mut Held<MedianCounter<u32, u64>>, _: u32) {
+    node.round();
+    assert_eq!(sent(node, |message| matches!(message, median::Message::Push(..))), ITEMS);
 }
 
 /// Two bytes of age, five of origin: entries of one length, of which the budget holds eight.
@@ -213,7 +218,7 @@ fn queued(backlog: u32) -> Queue {
 
 fn offer(node: &mut Held<Queue>, count: u32) {
     for value in 0..u64::from(count) {
-        let command = pace::Command { value, rounds: None, rank: 0, ticket: value };
+        let command = pace::Command::new(value, value);
         node.command(command).expect("there is room");
     }
 }
@@ -236,6 +241,9 @@ fn main() {
     let name = "median counter, an answer";
     let row =
         Row { name, packs: u32::from(median::CALLS) - 1, start: &median, pack: &answer_calls };
+    note(name, measure(&mut c, &row));
+    let name = "median counter, a round";
+    let row = Row { name, packs: 500, start: &median, pack: &push_counted };
     note(name, measure(&mut c, &row));
     let name = "background, a round";
     let row = Row { name, packs: 500, start: &background, pack: &tell_stalest };

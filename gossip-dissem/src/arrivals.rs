@@ -64,16 +64,4 @@ impl<I: PeerId, E> Arrivals<I, E> {
     pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (u64, &mut E)> {
         self.entries.iter_mut().map(|(&number, (_, entry))| (number, entry))
     }
-
-    /// Keeps those for which `stays` holds.
-    pub(crate) fn retain(&mut self, mut stays: impl FnMut(&mut E) -> bool) {
-        let Self { entries, numbers, .. } = self;
-        entries.retain(|_, (id, entry)| {
-            let stays = stays(entry);
-            if !stays {
-                numbers.remove(id);
-            }
-            stays
-        });
-    }
 }

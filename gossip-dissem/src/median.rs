@@ -29,6 +29,7 @@
 //! - Tables are bounded, and rumors die of age: the paper's cut-off after O(ln n) rounds.
 
 mod config;
+mod hot;
 mod message;
 
 use alloc::vec::Vec;
@@ -39,9 +40,9 @@ use gossip_core::{
 };
 
 pub use config::Config;
+use hot::Hot;
 pub use message::{Message, Stage};
 
-use crate::arrivals::Arrivals;
 pub use crate::post::{Command, Event};
 use crate::post::{MessageId, Post};
 use crate::seen::{Seen, Verdict};
@@ -50,49 +51,6 @@ use crate::spread::spreads;
 /// Calls a node answers a round. One a round comes on average, and more than 16 with probability
 /// 4e-15; more are ignored and counted. Our choice.
 pub const CALLS: u16 = 16;
-
-/// A rumor that is spread here.
-#[derive(Clone, Debug)]
-struct Entry<I: PeerId, V: Wire> {
-    rumor: Post<I, V>,
-    stage: Stage,
-    /// Whether a round has begun since it came: only then it is passed on.
-    active: bool,
-    /// Contacts this round that were in the same stage or a later one.
-    ahead: u16,
-    /// Whether one of them was in stage C.
-    cooled: bool,
-}
-
-impl<I: PeerId, V: Wire> Entry<I, V> {
-    /// Somebody who spreads it, in this stage, was in contact.
-    fn meet(&mut self, stage: Stage) {
-        self.cooled |= stage.is_cooling();
-        self.ahead += u16::from(stage >= self.stage);
-    }
-
-    /// A round is over, in which there were so many contacts. Returns whether it is still spread.
-    fn settle(&mut self, contacts: u16, config: &Config) -> bool {
-        self.rumor.age = self.rumor.age.saturating_add(1);
-        let new = !core::mem::replace(&mut self.active, true);
-        let (ahead, cooled) = (core::mem::take(&mut self.ahead), core::mem::take(&mut self.cooled));
-        self.stage = match self.stage {
-            stage if new => stage,
-            Stage::Spreading(_) if cooled => Stage::Cooling(0),
-            Stage::Spreading(m) if 2 * ahead > contacts && m + 1 >= config.limit => {
-                Stage::Cooling(0)
-            }
-            Stage::Spreading(m) if 2 * ahead > contacts => Stage::Spreading(m + 1),
-            Stage::Spreading(m) => Stage::Spreading(m),
-            Stage::Cooling(rounds) => Stage::Cooling(rounds.saturating_add(1)),
-        };
-        let spread = match self.stage {
-            Stage::Spreading(_) => true,
-            Stage::Cooling(rounds) => rounds < config.linger,
-        };
-        spread && self.rumor.age <= config.limits.age
-    }
-}
 
 /// Copies a node has sent since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,7 +95,7 @@ pub struct Traffic {
 #[derive(Clone, Debug)]
 pub struct State<I: PeerId, V: Wire> {
     config: Config,
-    hot: Arrivals<I, Entry<I, V>>,
+    hot: Hot<I, V>,
     seen: Seen<I>,
     /// The peer called this round.
     called: Option<I>,
@@ -166,7 +124,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         config.check()?;
         Ok(Self {
-            hot: Arrivals::new(),
+            hot: Hot::new(),
             seen: Seen::new(config.limits),
             called: None,
             callers: Vec::new(),
@@ -194,13 +152,9 @@ impl<I: PeerId, V: Wire> State<I, V> {
     fn spread(&mut self, rumor: Post<I, V>, stage: Stage, cx: &mut impl Local<Self>) {
         let Post { id, hops, ref value, .. } = rumor;
         cx.emit(Event::Delivered { id, value: value.clone(), hops });
-        if self.hot.len() >= self.config.hot
-            && let Some(first) = self.hot.first()
-        {
-            self.hot.remove(first);
+        if self.hot.insert(rumor, stage, &self.config) {
             cx.count("hot rumor displaced");
         }
-        self.hot.push(id, Entry { rumor, stage, active: false, ahead: 0, cooled: false });
     }
 
     /// A rumor has come in a call or an answer.
@@ -210,30 +164,15 @@ impl<I: PeerId, V: Wire> State<I, V> {
                 rumor.hops = rumor.hops.saturating_add(1);
                 self.spread(rumor, stage.of_next(), cx);
             }
-            Verdict::Known => {
-                let number = self.hot.number(&rumor.id);
-                match number.and_then(|number| self.hot.get_mut(number)) {
-                    Some(entry) if entry.active => entry.meet(stage),
-                    // Who hears from both in one round is in B.
-                    Some(entry) => entry.stage = entry.stage.min(stage.of_next()),
-                    None => {}
-                }
-            }
+            Verdict::Known => self.hot.meet(&rumor.id, stage),
             Verdict::Refused => {}
         }
-    }
-
-    /// The rumors that are spread now, those that came last first, as far as one contact takes.
-    fn offered(&self) -> impl Iterator<Item = (Post<I, V>, Stage)> {
-        let active = self.hot.iter().rev().map(|(_, entry)| entry).filter(|entry| entry.active);
-        active.take(self.config.batch).map(|entry| (entry.rumor.clone(), entry.stage))
     }
 
     /// The round that ends.
     fn settle(&mut self) {
         let contacts = u16::from(self.called.is_some()) + self.callers.len() as u16;
-        let config = self.config;
-        self.hot.retain(|entry| entry.settle(contacts, &config));
+        self.hot.settle(contacts, &self.config);
         self.seen.new_round();
         self.callers.clear();
     }
@@ -253,10 +192,10 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         self.settle();
         self.called = below.sample(cx.rng());
         let Some(peer) = self.called else { return cx.count("no peer to call") };
-        for (rumor, stage) in self.offered() {
+        for (rumor, stage) in self.hot.offered(self.config.batch) {
+            self.traffic.pushed += 1;
             cx.send(peer, Message::Push(rumor, stage));
         }
-        self.traffic.pushed += self.offered().count() as u64;
         cx.send(peer, Message::Call);
     }
 
@@ -275,10 +214,10 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
                     return cx.count("call ignored: repeated, or too many this round");
                 }
                 self.callers.push(from);
-                for (rumor, stage) in self.offered() {
+                for (rumor, stage) in self.hot.offered(self.config.batch) {
+                    self.traffic.answered += 1;
                     cx.send(from, Message::Answer(rumor, stage));
                 }
-                self.traffic.answered += self.offered().count() as u64;
             }
         }
     }

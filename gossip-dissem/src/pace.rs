@@ -76,6 +76,33 @@ message! {
     }
 }
 
+impl<V: Wire> Command<V> {
+    /// Spread `value`, and tell of it by `ticket`: with the lowest rank, for as long as the layer
+    /// below spreads anything.
+    ///
+    /// ```
+    /// use gossip_dissem::pace::Command;
+    ///
+    /// let alarm = Command::new(7_u64, 1).rank(9).within(3);
+    /// assert_eq!(alarm, Command { value: 7, rounds: Some(3), rank: 9, ticket: 1 });
+    /// ```
+    pub const fn new(value: V, ticket: u64) -> Self {
+        Self { value, rounds: None, rank: 0, ticket }
+    }
+
+    /// What matters more has a higher rank, and goes first.
+    pub const fn rank(mut self, rank: u8) -> Self {
+        self.rank = rank;
+        self
+    }
+
+    /// For so many rounds at most.
+    pub const fn within(mut self, rounds: u16) -> Self {
+        self.rounds = Some(rounds);
+        self
+    }
+}
+
 /// What only this decorator tells: what has become of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note<I: PeerId> {

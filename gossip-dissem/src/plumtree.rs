@@ -20,6 +20,10 @@
 //! on graft m from q:     q is eager; if m is here, send it to q
 //! on request m from q:   if m is here, send it to q
 //! on attach from q:      q is eager
+//! on a burst of c copies of m from q (or c = `burst`, if m is published where no tree is yet):
+//!                        q is to send what is published in m's tree; as on a value, but c of the
+//!                             lazy are eager from now on, and are sent m and the rest of the
+//!                             burst, each its part
 //! neighbour up, down:    it is eager (lazy, if trees grow on demand); it is forgotten
 //! ```
 //!
@@ -33,7 +37,7 @@
 //! - On a quiet network the eager links are a spanning tree: n - 1 copies a publication, and two
 //!   announcements over each other link (one or two with [`suppress`](Config::suppress)).
 //! - Where links lose 5 % and nodes come and go, some 1.1 copies for each delivery, half of them
-//!   within 1.4 times a flood's median (`repro dissem-efficiency`).
+//!   within 1.5 times a flood's median, whoever publishes (`repro dissem-efficiency`).
 //! - Messages end: nothing is sent for a publication that is older than `age` rounds.
 //! - A node serves at most [`LINKS_MAX`] neighbours, keeps `store` values and `memory` identifiers,
 //!   waits for `missing` publications, of which one peer names at most half, and holds for each
@@ -52,13 +56,15 @@
 //!   graft, as in the paper, the next value would come twice to each; and were what comes by
 //!   request sent on, then this one would.
 //! - Each origin may have a tree of its own ([`Trees::OnDemand`], [`Trees::PerOrigin`]). There the
-//!   copy over more hops is pruned, not the later one.
+//!   copy over more hops is pruned, not the later one. A tree that grows on demand begins with a
+//!   [burst](Config::burst).
 //! - A second copy from the peer that the first one came from prunes nothing: the network made it.
 //! - New neighbours are told what was published lately, so that parts that were cut off catch up.
 //! - A prune names the publication, so that it needs no confirmation.
 //! - Neighbours that have announced a value are not sent it, as gossipsub's IDONTWANT has it; the
 //!   announcement itself is the message.
 
+mod burst;
 mod config;
 mod link;
 mod message;
@@ -292,7 +298,13 @@ impl<I: PeerId, V: Wire> State<I, V> {
         link
     }
 
-    fn on_gossip(&mut self, from: I, mut post: Post<I, V>, cx: &mut impl Context<Self>) {
+    fn on_gossip(
+        &mut self,
+        from: I,
+        mut post: Post<I, V>,
+        copies: usize,
+        cx: &mut impl Context<Self>,
+    ) {
         let id = post.id;
         match self.seen.judge(from, id, post.age, cx) {
             Verdict::New => {
@@ -304,7 +316,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
                 if self.config.trees == Trees::Shared && !requested {
                     self.expect(from, &id, true);
                 }
-                self.pass_on(post, Some(from), &sources, cx);
+                self.pass_on(post, Some(from), &sources, copies, cx);
                 if !requested {
                     self.optimise(from, id, hops, &sources.from, cx);
                 }
@@ -326,6 +338,7 @@ impl<I: PeerId, V: Wire> State<I, V> {
         post: Post<I, V>,
         source: Option<I>,
         sources: &Sources<I>,
+        copies: usize,
         cx: &mut impl Context<Self>,
     ) {
         let Post { id, hops, ref value, .. } = post;
@@ -335,16 +348,20 @@ impl<I: PeerId, V: Wire> State<I, V> {
         let wait = if first || sources.asked > 0 { Duration::ZERO } else { self.config.announce };
         let (announce_at, suppress) = (cx.now() + wait, self.config.suppress);
         let has = |peer| suppress && sources.from.iter().any(|entry| entry.0 == peer);
+        let mut open = Vec::new();
         for at in 0..self.links.len() {
-            let link = &mut self.links[at];
+            let link = &self.links[at];
             if Some(link.peer) == source || has(link.peer) {
                 continue;
             }
             if link.is_eager(tree) && sources.requested.is_none() {
                 self.send_value(at, &post, cx);
             } else {
-                link.announce(id, announce_at);
+                open.push(at);
             }
+        }
+        for &at in self.burst(&post, &mut open, copies, cx) {
+            self.links[at].announce(id, announce_at);
         }
         if let Some(gone) = self.store.insert(post, (source, sources.requested), cx.round()) {
             cx.count("publication displaced");
@@ -465,7 +482,11 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
             self.refresh(below, cx);
         }
         match message {
-            Message::Gossip(post) => self.on_gossip(from, post, cx),
+            Message::Gossip(post) => self.on_gossip(from, post, 0, cx),
+            Message::Burst { post, copies } => {
+                self.expect(from, &post.id, true);
+                self.on_gossip(from, post, self.config.burst.min(copies as usize), cx);
+            }
             Message::Announce { batch, posts } => self.on_announce(from, batch, &posts, cx),
             Message::Acknowledge(batch) => {
                 if !self.link(from).is_some_and(|link| link.acknowledge(batch)) {
@@ -522,7 +543,8 @@ impl<I: PeerId, V: Wire, D: Peers<Id = I>> Layer<D> for State<I, V> {
         let tree = self.tree(&id);
         let eager = self.links.iter().filter(|link| link.is_eager(tree)).count();
         let attempted = if eager > 0 { eager } else { self.links.len() };
-        self.pass_on(Post { id, hops: 0, age, value }, None, &Sources::default(), cx);
+        let copies = self.first_burst(tree);
+        self.pass_on(Post { id, hops: 0, age, value }, None, &Sources::default(), copies, cx);
         Ok(Receipt::attempted(attempted as u32))
     }
 }

@@ -24,9 +24,9 @@ pub enum Trees {
     /// paper. It costs a mark for each origin and link, and a flood for
     /// each origin's first publication.
     PerOrigin,
-    /// The same, but a link is part of a tree only once a publication was asked for over it. So an
-    /// origin's first publication is announced over all links, and asked for: there is no flood,
-    /// and it takes three times as long. Not in the paper.
+    /// The same, but a link is part of a tree only once a publication was pushed or asked for over
+    /// it. An origin's first publication is pushed for some hops ([`Config::burst`]), and from
+    /// there on announced and asked for: there is no flood. Not in the paper.
     OnDemand,
 }
 
@@ -46,6 +46,15 @@ pub enum Trees {
 pub struct Config {
     /// Which publications share a tree.
     pub trees: Trees,
+    /// How many copies of a publication whose origin has no tree yet are pushed, where trees grow
+    /// on demand; each node divides them among those it sends one to, and what is left over is
+    /// announced. .6 times as many as there are nodes reach half of them, as quickly as a flood,
+    /// and most others are neighbours of those; .1 of a copy a node is one too many (over five
+    /// links a node). If there are twice as many nodes as was thought, .03 is, and a quarter of
+    /// them are reached so; if half as many, .4; if a tenth, as many as of a flood, but once an
+    /// origin only, as long as its tree is remembered. 0: all is announced, which takes three times
+    /// as long. Not in the paper.
+    pub burst: usize,
     /// How long a publication, or a prune, waits on its link for others, so that all travel in one
     /// datagram: what costs is often the datagram, not the byte. Each hop takes up to so much
     /// longer. If above zero, what else waits for the same neighbour goes with any datagram, too.
@@ -63,7 +72,7 @@ pub struct Config {
     /// paper.
     pub patience: u8,
     /// How long after one neighbour was asked the next one is: the paper's timeout2, about a round
-    /// trip. It doubles with each neighbour asked, up to 32 times as long.
+    /// trip. It doubles when all that are known to have it were asked, up to 32 times as long.
     pub timeout2: Duration,
     /// How long an announcement over a lazy link waits for others to go with it.
     pub announce: Duration,
@@ -101,12 +110,13 @@ pub struct Config {
 
 impl Default for Config {
     /// Ours, for links of up to about 100 ms that lose datagrams: a tree for each origin, which
-    /// grows on demand; ask after 80 ms; gather announcements for 20 ms; confirm after 200 ms, and
+    /// grows on demand, for a thousand nodes; ask after 80 ms; gather announcements for 20 ms; confirm after 200 ms, and
     /// repeat after 500. The paper's threshold for many publishers, 7. Room for 16 rounds of full
     /// intake.
     fn default() -> Self {
         Self {
             trees: Trees::OnDemand,
+            burst: 600,
             gather: Duration::ZERO,
             acknowledge: Duration::ZERO,
             timeout1: Duration::from_millis(80),
@@ -135,6 +145,7 @@ impl Config {
     pub fn paper() -> Self {
         Self {
             trees: Trees::Shared,
+            burst: 0,
             announce: Duration::ZERO,
             patience: 0,
             confirm: None,

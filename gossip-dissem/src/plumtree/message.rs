@@ -45,6 +45,13 @@ message! {
         Attach(MessageId<I>),
         /// I had this already; do not send me what comes next, announce it: the paper's PRUNE.
         Prune(MessageId<I>),
+        /// The publication itself, of an origin that has no tree yet.
+        Burst {
+            /// What.
+            post: Post<I, V>,
+            /// How many copies the receiver and those it sends one to are to push.
+            copies: u32,
+        },
     }
 }
 
@@ -52,14 +59,14 @@ impl<I: PeerId, V: Wire> Message<I, V> {
     /// The publication it carries, if it carries one.
     pub(super) const fn post(&self) -> Option<&Post<I, V>> {
         match self {
-            Self::Gossip(post) => Some(post),
+            Self::Gossip(post) | Self::Burst { post, .. } => Some(post),
             _ => None,
         }
     }
 
     pub(super) const fn post_mut(&mut self) -> Option<&mut Post<I, V>> {
         match self {
-            Self::Gossip(post) => Some(post),
+            Self::Gossip(post) | Self::Burst { post, .. } => Some(post),
             _ => None,
         }
     }

@@ -14,7 +14,8 @@ use super::link::Tree;
 use crate::post::MessageId;
 use crate::schedule::Schedule;
 
-/// How often the time between two questions doubles.
+/// How often the time between two questions doubles. Another neighbour is asked for the first time
+/// without: what was lost says nothing of the next one, and a second loss must not cost twice.
 const DOUBLINGS: u32 = 5;
 
 /// Trees of which it is known how many of the last publications came late; the rest are taken to be
@@ -131,7 +132,8 @@ impl<I: PeerId> Missing<I> {
         let id = self.wanted.due(now)?;
         let sources = &mut self.wanted.get_mut(&id)?.sources;
         sources.from.rotate_left(1);
-        let wait = timeout.saturating_mul(1 << sources.asked.min(DOUBLINGS));
+        let turns = sources.asked / (sources.from.len() as u32).max(1);
+        let wait = timeout.saturating_mul(1 << turns.min(DOUBLINGS));
         sources.asked += 1;
         let peer = sources.from.back()?.0;
         self.wanted.postpone(&id, now + wait);

@@ -364,7 +364,7 @@ fn ten_times_the_load_leaves_memory_flat_counts_what_is_shed_and_passes_in_ten_r
         };
         for node in 0..nodes * offers {
             let value = if round == 70 { probes } else { 0 };
-            let command = Command { value, rounds: None, rank, ticket };
+            let command = Command::new(value, ticket).rank(rank);
             match sim.command(node % nodes, command) {
                 Ok(_) => drop(accepted.insert(ticket)),
                 Err(refusal) => {

@@ -1,6 +1,8 @@
 //! Claims of Leitao, Pereira, Rodrigues, *Epidemic broadcast trees*, SRDS 2007, and what the
 //! additions for links that lose promise. Numbers: papers file, section 14.
 
+mod bursts;
+
 use core::time::Duration;
 use std::collections::BTreeSet;
 
@@ -169,18 +171,26 @@ fn shared() -> Config {
     Config { trees: Trees::Shared, ..Config::default() }
 }
 
-/// A tree that grows on demand costs no flood: every publication of every origin, the first
-/// included, comes once to each of the others. The control: where trees begin as floods, an
-/// origin's first costs 4 n + 1.
+/// A tree that grows on demand costs no flood: without a burst, every publication of every origin,
+/// the first included, comes once to each of the others. Of a burst of .6 n copies, (.6 - 1 + (1 -
+/// 1.2 / 5)^2.5) n = 104 come to who has it (`plumtree/burst.rs`); the sd is at most 8.1 (that of
+/// empty cells, if they went to any node), four of it 32. The control: where trees begin as floods,
+/// an origin's first costs 4 n + 1.
 #[test]
 fn a_tree_that_grows_on_demand_needs_no_flood() {
-    for (trees, first) in [(Trees::OnDemand, 999), (Trees::PerOrigin, 4_001)] {
-        let config = Config { trees, ..Config::default() };
+    let bursts = Config { burst: 600, ..Config::default() };
+    let floods = Config { trees: Trees::PerOrigin, ..bursts };
+    for (config, first) in [
+        (Config { burst: 0, ..bursts }, 999..=999),
+        (bursts, 999 + 72..=999 + 136),
+        (floods, 4_001..=4_001),
+    ] {
         let mut sim = over(regular(1_000, 5, 10), config, 10);
         for publisher in [0, 500, 999] {
-            for payloads in [first, 999, 999] {
+            for payloads in [first.clone(), 999..=999, 999..=999] {
                 let found = broadcast(&mut sim, publisher);
-                assert_eq!((found.reached, found.payloads), (1_000, payloads), "{found:?}");
+                assert_eq!(found.reached, 1_000, "{found:?}");
+                assert!(payloads.contains(&found.payloads), "{found:?}, not {payloads:?}");
             }
         }
     }

@@ -159,7 +159,7 @@ fn what_was_queued_ends() {
     let all = trial(|_| -> Queued { Paced::new(plumtree(), pace::Config::default()).unwrap() });
     let all = (0..40).fold(all, |all, number: u32| {
         let (rank, ticket) = (number as u8 % 3, u64::from(number));
-        let command = pace::Command { value: number, rounds: None, rank, ticket };
+        let command = pace::Command::new(number, ticket).rank(rank);
         all.ask(Duration::from_millis(250) * number, number % NODES, command)
     });
     faulty(all).check(|| {

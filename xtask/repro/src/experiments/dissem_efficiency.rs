@@ -21,7 +21,7 @@ use xtask_repro::params::{Param, Params};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DissemEfficiency;
 
-static PARAMS: [Param; 12] = [
+static PARAMS: [Param; 13] = [
     Param::int("n", 1_000, 8..=100_000, "nodes", "network size"),
     Param::choice(
         "protocol",
@@ -35,13 +35,14 @@ static PARAMS: [Param; 12] = [
         &["default", "shared", "own", "demand"],
         "Plumtree's: one for all, or one for each origin, which floods or asks at first",
     ),
+    Param::int("burst", 600, 0..=1_000_000, "copies", "of a first publication that are pushed"),
     Param::int("timeout1", 80, 1..=60_000, "ms", "Plumtree's patience with its tree"),
     Param::int(
         "publishers",
         20,
         0..=100_000,
         "nodes",
-        "that publish, in turn; 0: any node, at random",
+        "that publish, in turn; 0: any node, at random, none again before it must",
     ),
     Param::int("messages", 1_000, 1..=100_000, "messages", "published and measured"),
     Param::float("rate", 10.0, 0.1..=1_000.0, "messages a second", "published in all"),
@@ -296,6 +297,7 @@ impl Spreads for Tree<u32> {
             _ => plumtree::Config::default(),
         };
         config.timeout1 = Duration::from_millis(params.count("timeout1") as u64);
+        config.burst = params.count("burst");
         match params.choice("trees") {
             "shared" => config.trees = Trees::Shared,
             "own" => config.trees = Trees::PerOrigin,
@@ -412,6 +414,8 @@ struct Run<'a, S: Protocol> {
     sim: Simulation<S>,
     params: &'a Params,
     random: Random,
+    /// Who has published, where any node may.
+    turns: BTreeSet<u32>,
     /// Values sent by each node, as last seen, so that those of the dead count.
     sent: Vec<u64>,
     open: BTreeMap<u32, Open>,
@@ -430,7 +434,8 @@ fn measure<S: Spreads>(params: &Params, seed: u64) -> Found {
     }
     sim.run_for(Duration::from_secs(params.count("settling") as u64));
     let (sent, open, found) = (Vec::new(), BTreeMap::new(), Found::default());
-    let mut run = Run { sim, params, random, sent, open, found };
+    let turns = BTreeSet::new();
+    let mut run = Run { sim, params, random, turns, sent, open, found };
     for warm_up in 0..params.int("warm_up") as u32 {
         run.publish(u32::MAX - 1 - warm_up);
         run.sim.run_for(Duration::from_millis(500));
@@ -447,7 +452,7 @@ impl<S: Spreads> Run<'_, S> {
         let living: Vec<u32> = self.sim.nodes().map(|(at, _)| at).collect();
         let publishers = self.params.count("publishers").min(living.len());
         let node = match publishers {
-            0 => self.random.pick(&living).copied(),
+            0 => Some(self.pick(&living)),
             _ => living.get(number as usize % publishers).copied(),
         };
         let Some(node) = node else { return };
@@ -455,6 +460,19 @@ impl<S: Spreads> Run<'_, S> {
         let published = self.sim.now().since(gossip_core::Time::ZERO);
         self.sim.command(node, command).expect("few publish at a node");
         self.open.insert(number, Open { published, living, heard: BTreeMap::from([(node, 0)]) });
+    }
+
+    /// A node of `living` that has not published, while there is one.
+    fn pick(&mut self, living: &[u32]) -> u32 {
+        if living.iter().all(|node| self.turns.contains(node)) {
+            self.turns.clear();
+        }
+        loop {
+            let node = living[self.random.below(living.len())];
+            if self.turns.insert(node) {
+                return node;
+            }
+        }
     }
 
     /// Publishes what is measured, while nodes come and go, and closes the books.
