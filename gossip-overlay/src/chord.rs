@@ -8,7 +8,8 @@
 //! finger k:    the nearest of the view whose clockwise distance is in [2^k, 2^(k+1))
 //! owner(key):  the first node at or after key, clockwise
 //!
-//! answer(key): if key lies between me and the third successor: its owner is the first of
+//! answer(key): if key lies between my predecessor and me: I am its owner
+//!              if key lies between me and the third successor: its owner is the first of
 //!                  these at or after key
 //!              otherwise: the links that precede key, the nearest to it first
 //! look up:     ask the nearest, and so on; who does not answer is passed over
@@ -135,7 +136,7 @@ pub enum Event<I> {
         ticket: u32,
         /// Who owns the key.
         owner: I,
-        /// Nodes on the way, the owner included: 0 if the key is this node's own position.
+        /// Nodes on the way, the owner included: 0 if the key is this node's own.
         hops: u32,
     },
     /// Nobody could tell.
@@ -244,8 +245,9 @@ impl<I: PeerId> Chord<I> {
         let view = clockwise(ring);
         let Some(here) = ring.position() else { return Answer::Owner(me) };
         let far = key.wrapping_sub(here);
-        // No distance is 0 but that of this node itself; a key there is its own.
-        if far == 0 || view.is_empty() {
+        // No distance is 0 but that of this node itself; a key there is its own, and so are those
+        // that no other node lies behind.
+        if far == 0 || view.last().is_none_or(|predecessor| predecessor.1 < far) {
             return Answer::Owner(me);
         }
         // Of the nearest, the ring misses none but behind the first of these.

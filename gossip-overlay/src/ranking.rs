@@ -24,11 +24,13 @@
 //!
 //! None.
 
+use core::cmp::Ordering;
 use core::fmt;
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use gossip_core::random::Key;
 use gossip_core::{PeerId, Profile, Random};
 
 /// Which peers a node of the target structure wants as neighbours.
@@ -102,104 +104,154 @@ pub trait Ranking<I: PeerId>: Clone + fmt::Debug {
 }
 
 /// Who comes first of two that are equally near.
-#[derive(Debug)]
-pub(crate) enum Ties<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ties {
     /// Either, drawn anew each time: on a torus or tree whole shells are equally near, and what
     /// travels must not always be the same part of a shell.
-    Random(&'a mut Random),
+    Random(Key),
     /// The one that stands earlier among the candidates: a node's links do not flap.
     Stable,
 }
 
-impl Ties<'_> {
-    fn draw(&mut self, at: u32) -> u32 {
+impl Ties {
+    /// Either, as `random` has it.
+    pub(crate) const fn random(random: &mut Random) -> Self {
+        Self::Random(Key::new(random.next_u64()))
+    }
+
+    /// Those of one of several orders, each of which has its own.
+    const fn of(self, order: u64) -> Self {
         match self {
-            Self::Random(random) => random.next_u64() as u32,
-            Self::Stable => at,
+            Self::Random(key) => Self::Random(key.with(order)),
+            Self::Stable => Self::Stable,
         }
     }
 
-    fn first_direction(&mut self, directions: usize) -> usize {
+    /// Which of two positions comes first. Nothing is drawn for those that are not equally near.
+    fn compare(self, one: u32, other: u32) -> Ordering {
+        let draw = |at: u32| match self {
+            Self::Random(key) => key.random(at.into()).next_u64(),
+            Self::Stable => 0,
+        };
+        draw(one).cmp(&draw(other)).then(one.cmp(&other))
+    }
+
+    const fn first_direction(self, directions: usize) -> usize {
         match self {
-            Self::Random(random) if directions > 1 => random.below(directions),
-            _ => 0,
+            Self::Random(key) => key.random(u64::MAX).below(directions),
+            Self::Stable => 0,
         }
     }
 }
 
 /// The positions, among `places`, of the first `count` in the order of a node at `of`.
+///
+/// Whom it leaves out of a set it leaves out of every larger one, whatever the directions, as long
+/// as ties are stable: the first of all are the first of those known to be first and the newcomers.
 pub(crate) fn first<I: PeerId, R: Ranking<I>>(
     ranking: &R,
     of: R::Place,
-    places: &(impl ExactSizeIterator<Item = R::Place> + Clone),
+    places: &(impl DoubleEndedIterator<Item = R::Place> + Clone),
     count: usize,
-    mut ties: Ties<'_>,
+    ties: Ties,
 ) -> Vec<usize> {
-    let count = count.min(places.len());
+    let len = places.clone().count();
+    let count = count.min(len);
     let mut order: Vec<usize> = Vec::with_capacity(count);
-    let mut taken = Vec::new();
     if R::DIRECTIONS > 0 {
-        // Of the nearest `lead` in a direction, the other directions may have taken some: that
-        // many more are needed for none to run dry.
-        let lead = R::LEAD.min(count);
-        let deep = count.min(lead.saturating_mul(R::DIRECTIONS));
-        let mut ways: Vec<_> = (0..R::DIRECTIONS)
-            .map(|way| nearest(places, deep, &mut ties, |to| ranking.along(way, of, to)))
-            .map(Vec::into_iter)
-            .collect();
-        taken = vec![false; places.len()];
-        let begin = ties.first_direction(R::DIRECTIONS);
-        for turn in 0..lead * R::DIRECTIONS {
-            let way = &mut ways[(begin + turn) % R::DIRECTIONS];
-            if let Some(at) = way.find(|&at| !taken[at]).filter(|_| order.len() < count) {
-                taken[at] = true;
-                order.push(at);
-            }
-        }
+        lead(ranking, of, places, count, ties, &mut order);
     }
     if order.len() < count {
-        let near = nearest(places, count, &mut ties, |to| Some(ranking.distance(of, to)));
-        let rest = near.into_iter().filter(|&at| !taken.get(at).is_some_and(|&taken| taken));
-        order.extend(rest.take(count - order.len()));
+        let leaders = order.len();
+        let far = |_, to| Some(ranking.distance(of, to));
+        let near = nearest(places, count, ties.of(R::DIRECTIONS as u64), far);
+        let rest = near.into_iter().filter(|at| !order[..leaders].contains(at));
+        let rest: Vec<usize> = rest.take(count - leaders).collect();
+        order.extend(rest);
     }
     order
 }
 
+/// Puts first, `LEAD` times, for each direction, the nearest that way that is not there yet.
+fn lead<I: PeerId, R: Ranking<I>>(
+    ranking: &R,
+    of: R::Place,
+    places: &(impl DoubleEndedIterator<Item = R::Place> + Clone),
+    count: usize,
+    ties: Ties,
+    order: &mut Vec<usize>,
+) {
+    let deep = R::LEAD.min(count);
+    let mut taken = vec![false; places.clone().count()];
+    let along = |way: usize, taken: &[bool]| {
+        let far = |at: usize, to| if taken[at] { None } else { ranking.along(way, of, to) };
+        nearest(places, deep, ties.of(way as u64), far).into_iter()
+    };
+    let mut ways: Vec<_> = (0..R::DIRECTIONS).map(|way| along(way, &taken)).collect();
+    // Whether there may be more that way.
+    let mut more: Vec<bool> = ways.iter().map(|way| way.len() == deep).collect();
+    let begin = ties.first_direction(R::DIRECTIONS);
+    for turn in 0..deep * R::DIRECTIONS {
+        if order.len() == count {
+            return;
+        }
+        let way = (begin + turn) % R::DIRECTIONS;
+        let mut next = ways[way].find(|&at| !taken[at]);
+        if next.is_none() && more[way] {
+            // The other directions have taken some of them.
+            ways[way] = along(way, &taken);
+            more[way] = ways[way].len() == deep;
+            next = ways[way].next();
+        }
+        if let Some(at) = next {
+            taken[at] = true;
+            order.push(at);
+        }
+    }
+}
+
+/// So many are kept sorted as they come: more would cost too much to move.
+const FEW: usize = 64;
+
 /// The positions of the `count` least `far` places, nearest first; those that are nowhere left out.
 fn nearest<P: Copy, F: Ord + Copy>(
-    places: &(impl ExactSizeIterator<Item = P> + Clone),
+    places: &(impl DoubleEndedIterator<Item = P> + Clone),
     count: usize,
-    ties: &mut Ties<'_>,
-    far: impl Fn(P) -> Option<F>,
+    ties: Ties,
+    far: impl Fn(usize, P) -> Option<F>,
 ) -> Vec<usize> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let mut keys = Vec::with_capacity(places.len().min(2 * count));
-    // Whatever comes after the last of so many as are wanted is not looked at again.
-    let mut last = None;
-    for (to, at) in places.clone().zip(0_u32..) {
-        let Some(far) = far(to) else { continue };
-        let key = (far, ties.draw(at), at);
-        if last.is_some_and(|last| key > last) {
+    let before = |one: &(F, u32), other: &(F, u32)| {
+        one.0.cmp(&other.0).then_with(|| ties.compare(one.1, other.1))
+    };
+    let mut keys: Vec<(F, u32)> = Vec::with_capacity(count.min(FEW));
+    let len = places.clone().count() as u32;
+    // The newest in view are the nearest, as a rule: those first, and few have to make way.
+    for (to, at) in places.clone().rev().zip((0..len).rev()) {
+        let Some(far) = far(at as usize, to) else { continue };
+        let key = (far, at);
+        if count > FEW {
+            keys.push(key);
             continue;
         }
-        keys.push(key);
-        if keys.len() == 2 * count {
-            last = Some(*keys.select_nth_unstable(count - 1).1);
-            keys.truncate(count);
+        if keys.len() == count {
+            if keys.last().is_none_or(|last| before(&key, last).is_ge()) {
+                continue;
+            }
+            keys.pop();
         }
+        keys.insert(keys.partition_point(|other| before(other, &key).is_lt()), key);
     }
-    keys.sort_unstable();
-    keys.truncate(count);
-    keys.into_iter().map(|key| key.2 as usize).collect()
+    if count > FEW {
+        keys.sort_unstable_by(before);
+        keys.truncate(count);
+    }
+    keys.into_iter().map(|key| key.1 as usize).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ring::RingRank;
-    use gossip_core::random::Key;
     use proptest::prelude::*;
 
     /// Peers on a line, nearer ones preferred.
@@ -233,7 +285,7 @@ mod tests {
             let distances = |order: Vec<usize>| -> Vec<u32> {
                 order.into_iter().map(|at| places[at].abs_diff(of)).collect()
             };
-            let ties = Ties::Random(&mut random);
+            let ties = Ties::random(&mut random);
             let chosen = distances(first(&Line, of, &places.iter().copied(), count, ties));
             let mut all = distances((0..places.len()).collect());
             all.sort_unstable();
@@ -251,7 +303,7 @@ mod tests {
             let places: Vec<u64> = places.into_iter().collect();
             let rank = RingRank::hashed();
             let mut random = Key::new(seed).random(0);
-            let ties = if stable { Ties::Stable } else { Ties::Random(&mut random) };
+            let ties = if stable { Ties::Stable } else { Ties::random(&mut random) };
             let order = first::<u32, _>(&rank, 0, &places.iter().copied(), places.len(), ties);
             let mut sorted = order.clone();
             sorted.sort_unstable();
@@ -262,6 +314,52 @@ mod tests {
         }
     }
 
+    /// Who is first of those who were first of the `known` and the rest; and who is of all.
+    fn same<R: Ranking<u32>>(
+        ranking: &R,
+        of: R::Place,
+        places: &[R::Place],
+        known: usize,
+        count: usize,
+    ) -> (Vec<usize>, Vec<usize>) {
+        let at = |from: &[usize]| -> Vec<usize> {
+            let candidates = from.iter().map(|&at| places[at]);
+            let order = first(ranking, of, &candidates, count, Ties::Stable);
+            order.into_iter().map(|at| from[at]).collect()
+        };
+        let all: Vec<usize> = (0..places.len()).collect();
+        let mut some = at(&all[..known]);
+        some.sort_unstable();
+        some.extend(&all[known..]);
+        (at(&some), at(&all))
+    }
+
+    proptest! {
+        /// The first of all are the first of those who were first and the newcomers: with
+        /// directions that run dry (a line), that take from each other (a line beside a line), and
+        /// with many in one place. Who was left out is at no time looked at again.
+        #[test]
+        fn who_was_not_among_the_first_never_is(
+            places in prop::collection::vec(0_u64..12, 1..60),
+            known in 0_usize..60,
+            of in 0_u64..12,
+            count in 0_usize..20,
+        ) {
+            let known = known.min(places.len());
+            let (some, all) = same(&Line, of as u32, &places.iter().map(|&at| at as u32)
+                .collect::<Vec<_>>(), known, count);
+            prop_assert_eq!(some, all);
+            let (some, all) = same(&crate::rank::Line::hashed(), of, &places, known, count);
+            prop_assert_eq!(some, all);
+            let (some, all) = same(&RingRank::hashed(), of, &places, known, count);
+            prop_assert_eq!(some, all);
+            let beside = crate::rank::Beside(crate::rank::Line::hashed(), crate::rank::Xor);
+            let pairs: Vec<(u64, u64)> = places.iter().map(|&at| (at, at ^ 5)).collect();
+            let (some, all) = same(&beside, (of, of ^ 5), &pairs, known, count);
+            prop_assert_eq!(some, all);
+        }
+    }
+
     /// Five peers at the same distance, one wanted: each comes first a fifth of the time. 10,000
     /// draws, sd of a count 40; 4.5 sd leave a false alarm of 3e-5 over five counts.
     #[test]
@@ -269,7 +367,7 @@ mod tests {
         let mut counts = [0_i32; 5];
         for call in 0..10_000 {
             let mut random = Key::new(3).random(call);
-            let ties = Ties::Random(&mut random);
+            let ties = Ties::random(&mut random);
             counts[first(&Line, 9, &[7, 11, 7, 11, 7].into_iter(), 1, ties)[0]] += 1;
         }
         assert!(counts.iter().all(|count| (count - 2_000).abs() < 180), "{counts:?}");

@@ -96,6 +96,16 @@ struct Known<I, P, T> {
 /// A peer as a node with this ranking knows it.
 type KnownBy<I, R> = Known<I, <R as Ranking<I>>::Place, <R as Ranking<I>>::Profile>;
 
+/// One of the nearest peers.
+#[derive(Clone, Copy, Debug)]
+struct Link<I> {
+    id: I,
+    /// Where in view.
+    at: u32,
+    /// The version at which it became one of them.
+    since: u64,
+}
+
 /// A peer taken for dead, since when.
 #[derive(Clone, Copy, Debug)]
 struct Grave<I> {
@@ -129,8 +139,8 @@ pub struct State<I: PeerId, R: Ranking<I>, const M: usize> {
     me: Option<(I, R::Place)>,
     /// In the order of arrival.
     view: Vec<KnownBy<I, R>>,
-    /// The nearest peers, each with the version at which it became one of them.
-    links: Vec<(I, u64)>,
+    /// The nearest peers, nearest first.
+    links: Vec<Link<I>>,
     version: u64,
     /// The latest partners, latest first.
     partners: Vec<I>,
@@ -193,7 +203,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
 
     /// The nearest peers, best first: what layers above see as [`Peers`].
     pub fn links(&self) -> impl ExactSizeIterator<Item = I> {
-        self.links.iter().map(|link| link.0)
+        self.links.iter().map(|link| link.id)
     }
 
     /// Every peer known, with its place.
@@ -219,14 +229,27 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     /// The nearest peer in one of the ranking's directions that is [trusted](Self::is_trusted), or
     /// else the nearest known; none if nobody is known there.
     pub fn toward(&self, direction: usize) -> Option<I> {
+        // The nearest of all is a link, if there are links for each direction.
+        let near = self.links.iter().filter_map(|link| self.view.get(link.at as usize));
+        let all_ways = R::LEAD > 0 && R::DIRECTIONS <= self.config.degree;
+        let link = self.nearest_toward(direction, near).filter(|link| all_ways && !link.0);
+        link.or_else(|| self.nearest_toward(direction, self.view.iter())).map(|known| known.1)
+    }
+
+    /// Of `peers`, the nearest in a direction that is trusted, or else the nearest, and whether it
+    /// is not trusted.
+    fn nearest_toward<'a>(
+        &self,
+        direction: usize,
+        peers: impl Iterator<Item = &'a KnownBy<I, R>>,
+    ) -> Option<(bool, I)>
+    where
+        R: 'a,
+    {
         let here = self.me?.1;
-        let ranking = &self.config.ranking;
-        let far = |known: &KnownBy<I, R>| ranking.along(direction, here, known.place);
-        let near = self
-            .view
-            .iter()
-            .filter_map(|known| Some((!self.is_fresh(known), far(known)?, known.id)));
-        near.min_by_key(|near| (near.0, near.1)).map(|near| near.2)
+        let far = |known: &KnownBy<I, R>| self.config.ranking.along(direction, here, known.place);
+        let near = peers.filter_map(|known| Some((!self.is_fresh(known), far(known)?, known.id)));
+        near.min_by_key(|near| (near.0, near.1)).map(|near| (near.0, near.2))
     }
 
     /// Whether `peer` is a peer believed to live: with probes, one of which the news is at
@@ -241,7 +264,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
 
     /// How well the links stand, by this node's own knowledge.
     pub fn health(&self) -> Health {
-        let links = self.links.iter().filter_map(|link| self.known(link.0));
+        let links = self.links.iter().filter_map(|link| self.view.get(link.at as usize));
         let ages = links.map(|known| elapsed(self.clock.begun(), known.born) / 8);
         Health {
             links: self.links.len(),
@@ -395,11 +418,11 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Peers for State<I, R, M> {
     type Id = I;
 
     fn sample(&self, random: &mut Random) -> Option<I> {
-        random.pick(&self.links).map(|link| link.0)
+        random.pick(&self.links).map(|link| link.id)
     }
 
     fn for_each(&self, mut visit: impl FnMut(I, u64)) {
-        self.links.iter().for_each(|&(peer, version)| visit(peer, version));
+        self.links.iter().for_each(|link| visit(link.id, link.since));
     }
 
     fn age(&self, peer: I, _: Round) -> Option<Round> {
@@ -415,7 +438,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> Profiles for State<I, R, M> {
     type Profile = R::Profile;
 
     fn for_each_profile(&self, mut visit: impl FnMut(I, &R::Profile)) {
-        let links = self.links.iter().filter_map(|link| self.known(link.0));
+        let links = self.links.iter().filter_map(|link| self.view.get(link.at as usize));
         links.for_each(|known| visit(known.id, &known.profile));
     }
 }

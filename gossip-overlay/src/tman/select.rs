@@ -78,7 +78,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
 
     /// The `count` nearest of the view, nearest first.
     fn nearest(&self, here: R::Place, count: usize, random: &mut Random) -> Vec<I> {
-        let near = self.ranked(here, count, Ties::Random(random));
+        let near = self.ranked(here, count, Ties::random(random));
         near.into_iter().map(|at| self.view[at].id).collect()
     }
 
@@ -93,24 +93,24 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     ) -> Message<I, R::Profile, M> {
         let profile = self.config.profile.clone();
         let mut message = Message { profile, news: Bounded::new() };
-        let known: Vec<_> = self.view.iter().filter(|known| known.id != peer).collect();
-        let ranking = &self.config.ranking;
-        let known_at = || self.known(peer).map(|known| known.place);
+        // All but `peer`.
+        let at = self.view.iter().rposition(|known| known.id == peer);
+        let (one, other) = self.view.split_at(at.unwrap_or(self.view.len()));
+        let known = || one.iter().chain(&other[at.map_or(0, |_| 1)..]);
         let of = match self.config.form {
-            Form::Remembering => told.or_else(known_at),
+            Form::Remembering => told.or_else(|| at.map(|at| self.view[at].place)),
             Form::Bounded { .. } => None,
         };
         let Some(of) = of else {
             // All that fits; also to a stranger that has not told where it stands.
-            message.news.fill(known.into_iter().map(|known| news(known, now)));
+            message.news.fill(known().map(|known| news(known, now)));
             return message;
         };
-        let me = self.me.map(|me| me.1);
-        let places: Vec<R::Place> = known.iter().map(|known| known.place).chain(me).collect();
-        let count = self.config.message.unwrap_or(M);
-        let order = first(ranking, of, &places.iter().copied(), count, Ties::Random(random));
         // This node is the last of the places, and is the datagram's sender: it needs no writing.
-        let others = order.into_iter().filter_map(|at| known.get(at));
+        let places = known().map(|known| known.place).chain(self.me.map(|me| me.1));
+        let count = self.config.message.unwrap_or(M);
+        let order = first(&self.config.ranking, of, &places, count, Ties::random(random));
+        let others = order.into_iter().filter_map(|at| known().nth(at));
         message.news.fill(others.map(|known| news(known, now)));
         message
     }

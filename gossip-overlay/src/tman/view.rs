@@ -5,16 +5,8 @@ use alloc::vec::Vec;
 use gossip_core::{Local, PeerId, Peers};
 
 use super::age::{Age, elapsed, rounds};
-use super::{GRAVES, Grave, Known, Message, STRANGERS, State, untold};
+use super::{GRAVES, Grave, Known, Link, Message, STRANGERS, State, untold};
 use crate::ranking::{Ranking, Ties, first};
-
-/// What came of a piece of news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Learned {
-    Nothing,
-    /// A peer is known that was not, or stands elsewhere.
-    More,
-}
 
 impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     /// Puts a peer into the view from outside a driver, as if just heard of: how simulations start
@@ -31,6 +23,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         let fits = self.view.len() < self.config.limit && self.known(peer).is_none();
         if fits {
             self.view.push(Known { id: peer, born: 0, place, profile });
+            self.relink_from(self.view.len() - 1);
         }
         fits
     }
@@ -53,48 +46,44 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         self.clock.at(cx.now())
     }
 
-    /// Takes in news of `peer` of this age.
-    fn learn(
-        &mut self,
-        peer: I,
-        profile: R::Profile,
-        age: Age,
-        cx: &mut impl Local<Self>,
-    ) -> Learned {
+    /// Takes in news of `peer` of this age; whoever is new is the last of the view. Returns whether
+    /// a peer that was known stands elsewhere now.
+    fn learn(&mut self, peer: I, profile: R::Profile, age: Age, cx: &mut impl Local<Self>) -> bool {
         if peer == cx.me() {
-            return Learned::Nothing;
+            return false;
         }
         let now = self.now(cx);
         let born = now.wrapping_sub(age);
-        if let Some(at) = self.view.iter().position(|known| known.id == peer) {
+        // From the newest on: most news is of the nearest, and these came last.
+        if let Some(at) = self.view.iter().rposition(|known| known.id == peer) {
             let before = elapsed(now, self.view[at].born);
             // What a peer says itself, at age 0, is its latest word.
             if age > before || (age == before && age > 0) {
-                return Learned::Nothing;
+                return false;
             }
             self.view[at].born = born;
             return self.update(at, profile, cx);
         }
         if age >= rounds(self.config.lifetime) {
             cx.count("descriptor expired");
-            return Learned::Nothing;
+            return false;
         }
         let grave = self.graves.iter().position(|grave| grave.id == peer);
         // A peer that spoke after its burial was not dead; what is older is a stale copy.
         if grave.is_some_and(|at| age > 0 && age >= elapsed(now, self.graves[at].since)) {
             cx.count("descriptor of the dead");
-            return Learned::Nothing;
+            return false;
         }
         let Some(place) = self.config.ranking.place(peer, &profile) else {
             cx.count("impossible profile");
-            return Learned::Nothing;
+            return false;
         };
         if let Some(at) = grave {
             self.graves.remove(at);
         }
         self.make_room();
         self.view.push(Known { id: peer, born, place, profile });
-        Learned::More
+        false
     }
 
     /// For one more in view. Doubling would leave a million views half empty, and take them beyond
@@ -107,18 +96,18 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         }
     }
 
-    /// A peer in view tells this of itself.
-    fn update(&mut self, at: usize, profile: R::Profile, cx: &mut impl Local<Self>) -> Learned {
+    /// A peer in view tells this of itself. Returns whether it stands elsewhere now.
+    fn update(&mut self, at: usize, profile: R::Profile, cx: &mut impl Local<Self>) -> bool {
         let known = &mut self.view[at];
         if known.profile == profile {
-            return Learned::Nothing;
+            return false;
         }
         let Some(place) = self.config.ranking.place(known.id, &profile) else {
             cx.count("impossible profile");
-            return Learned::Nothing;
+            return false;
         };
         (known.place, known.profile) = (place, profile);
-        Learned::More
+        true
     }
 
     /// `from` speaks, and tells this of itself.
@@ -126,8 +115,9 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         self.settle(cx);
         self.probes.heard(from);
         self.suspect = self.suspect.filter(|suspect| suspect.id != from);
-        let learned = self.learn(from, profile.clone(), 0, cx);
-        self.trim(learned == Learned::More, cx);
+        let known = self.view.len();
+        let moved = self.learn(from, profile.clone(), 0, cx);
+        self.trim(known, moved, cx);
     }
 
     /// Takes in what a partner sent, and that it speaks.
@@ -139,11 +129,12 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     ) {
         self.settle(cx);
         self.suspect = self.suspect.filter(|suspect| suspect.id != from);
-        let mut grown = self.learn(from, came.profile, 0, cx) == Learned::More;
+        let known = self.view.len();
+        let mut moved = self.learn(from, came.profile, 0, cx);
         for news in came.news {
-            grown |= self.learn(news.id, news.profile, news.age.into(), cx) == Learned::More;
+            moved |= self.learn(news.id, news.profile, news.age.into(), cx);
         }
-        self.trim(grown, cx);
+        self.trim(known, moved, cx);
     }
 
     /// Takes in random peers from the layer below: few each round, and all while the view is
@@ -165,35 +156,39 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
             peers.truncate(STRANGERS);
             return peers;
         }
-        let mut grown = false;
+        let known = self.view.len();
         for peer in peers {
             // If the layer keeps no ages, the news counts as half way to expiry, so that the dead
             // do not look young.
             let age = below.age(peer, cx.round()).unwrap_or(self.config.lifetime / 2);
             if let Some(profile) = untold() {
-                grown |= self.learn(peer, profile, rounds(age), cx) == Learned::More;
+                self.learn(peer, profile, rounds(age), cx);
             }
         }
-        self.trim(grown, cx);
+        self.trim(known, false, cx);
         Vec::new()
     }
 
-    /// Sheds the farthest beyond the bound, and sees who is near now.
-    fn trim(&mut self, grown: bool, cx: &mut impl Local<Self>) {
+    /// Sheds the farthest beyond the bound, and sees who is near now: the first `known` of the view
+    /// were there before, and stand where they stood unless one has `moved`.
+    fn trim(&mut self, mut known: usize, mut moved: bool, cx: &mut impl Local<Self>) {
         let limit = self.config.limit;
         if let Some((_, here)) = self.me.filter(|_| self.view.len() > limit) {
             let mut near = alloc::vec![false; self.view.len()];
-            for at in self.ranked(here, limit, Ties::Random(cx.rng())) {
+            for at in self.ranked(here, limit, Ties::random(cx.rng())) {
                 near[at] = true;
             }
-            let shed = self.view.len() - limit;
+            let shed = |before: usize| near[..before].iter().filter(|&&near| !near).count();
+            moved |= self.links.iter().any(|link| !near[link.at as usize]);
+            for link in &mut self.links {
+                link.at -= shed(link.at as usize) as u32;
+            }
+            known -= shed(known);
+            (0..self.view.len() - limit).for_each(|_| cx.count("descriptor shed"));
             let mut near = near.into_iter();
             self.view.retain(|_| near.next().unwrap_or(false));
-            (0..shed).for_each(|_| cx.count("descriptor shed"));
         }
-        if grown {
-            self.relink();
-        }
+        self.relink_from(if moved { 0 } else { known });
     }
 
     /// Forgets the peers of which nothing was heard for a lifetime.
@@ -221,33 +216,49 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     }
 
     /// The positions in view of the first `count` in the order of a node at `of`.
-    pub(super) fn ranked(&self, of: R::Place, count: usize, ties: Ties<'_>) -> Vec<usize> {
+    pub(super) fn ranked(&self, of: R::Place, count: usize, ties: Ties) -> Vec<usize> {
         let places = self.view.iter().map(|known| known.place);
         first(&self.config.ranking, of, &places, count, ties)
     }
 
-    /// Sees who is nearest; a link that stays keeps its version.
+    /// Sees who is nearest of all.
     pub(super) fn relink(&mut self) {
+        self.relink_from(0);
+    }
+
+    /// Sees who is nearest; a link that stays keeps its version. Those before `news` in view were
+    /// there when it was last seen, and stand where they stood: of these only links can be.
+    fn relink_from(&mut self, news: usize) {
         let Some((_, here)) = self.me else { return };
-        let order = self.ranked(here, self.config.degree, Ties::Stable);
-        let same = order.len() == self.links.len()
-            && order.iter().zip(&self.links).all(|(&at, link)| self.view[at].id == link.0);
+        if news > 0 && news == self.view.len() {
+            return;
+        }
+        let mut candidates: Vec<usize> =
+            self.links.iter().map(|link| link.at as usize).filter(|&at| at < news).collect();
+        candidates.sort_unstable();
+        candidates.extend(news..self.view.len());
+        let places = candidates.iter().map(|&at| self.view[at].place);
+        let near = first(&self.config.ranking, here, &places, self.config.degree, Ties::Stable);
+        let near = near.into_iter().map(|near| candidates[near]);
+        let since = |peer| self.links.iter().find(|link| link.id == peer).map(|link| link.since);
+        let next = self.version.wrapping_add(1);
+        let links: Vec<Link<I>> = near
+            .map(|at| (at, self.view[at].id))
+            .map(|(at, id)| Link { id, at: at as u32, since: since(id).unwrap_or(next) })
+            .collect();
+        let same = links.iter().map(|link| link.id).eq(self.links());
+        let made = links.iter().filter(|link| link.since == next).count();
+        let gone = self.links.len().saturating_sub(links.len() - made);
+        self.links = links;
         if same {
             return;
         }
-        self.version = self.version.wrapping_add(1);
-        let since = |peer| self.links.iter().find(|link| link.0 == peer).map(|link| link.1);
-        let links = order.into_iter().map(|at| self.view[at].id);
-        let links: Vec<(I, u64)> =
-            links.map(|peer| (peer, since(peer).unwrap_or(self.version))).collect();
-        let made = links.iter().filter(|link| link.1 == self.version).count();
-        let gone = self.links.len().saturating_sub(links.len() - made);
-        self.links = links;
+        self.version = next;
         // Another order of the same links is no change of them.
         if made + gone > 0 {
             self.notes.changed(made.max(gone));
         }
         let links = &self.links;
-        self.probes.retain(|peer| links.iter().any(|link| link.0 == peer));
+        self.probes.retain(|peer| links.iter().any(|link| link.id == peer));
     }
 }
