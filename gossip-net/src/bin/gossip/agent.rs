@@ -179,14 +179,17 @@ async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failur
     {
         binds.insert(0, before);
     }
+    let film = config.record.as_ref().map(|path| replay::create(path, &past.restored));
+    let film = film.transpose()?;
     for (at, bind) in binds.iter().enumerate() {
         let mut stack = start.clone().stack().map_err(Failure::usage)?;
-        past.restore(&mut stack);
+        past.restored.give(&mut stack);
         let mut builder = builder(config, *bind, stack);
-        if let Some(path) = &config.record {
+        if let Some(film) = &film {
+            let film = film.try_clone().map_err(|e| Failure::refused(format!("--record: {e}")))?;
             let mut about = Vec::new();
             start.encode(&mut about);
-            builder = builder.record(replay::create(path)?, replay::MOST, about);
+            builder = builder.record(film, replay::MOST, about);
         }
         match Box::pin(builder.spawn()).await {
             Err(SpawnError::Taken { addr }) if at + 1 < binds.len() => {

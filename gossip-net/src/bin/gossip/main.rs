@@ -18,6 +18,7 @@ mod limit;
 mod load;
 mod protocol;
 mod replay;
+mod restored;
 mod scrape;
 mod settings;
 mod socket;
