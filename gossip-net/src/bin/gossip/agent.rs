@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, journal, replay, scrape, socket};
+use crate::{admin, bridge, journal, replay, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -111,6 +111,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         parts.spawn(scrape::serve(scrapes, Arc::clone(&running)));
     }
     parts.spawn(contacts.ask(node.clone()));
+    parts.spawn(bridge::build(node.clone(), running.config.tick));
     parts.spawn(measure(node.clone(), running.config.load, running.config.tick));
     info!(name = running.config.name, addr = %node.id(), socket = %path.display(), "ready");
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod agent;
+mod bridge;
 mod cli;
 mod client;
 mod clock;
