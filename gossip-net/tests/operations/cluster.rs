@@ -42,7 +42,8 @@ pub(crate) fn off_ring(nodes: &[Live]) -> usize {
         let node = nodes.iter().find(|node| node.id() == *me);
         let found = node.map(|node| node.read(|a| [0, 1].map(|side| a.ring.toward(side))));
         let mut found: Vec<SocketAddr> = found.into_iter().flatten().flatten().collect();
-        (sides.sort(), found.sort());
+        sides.sort();
+        found.sort();
         sides != found[..]
     };
     nodes.len() - ring.len() + ring.iter().enumerate().filter(|&node| wrong(node)).count()
@@ -63,6 +64,26 @@ pub(crate) fn errors(nodes: &[Live]) -> [f64; 2] {
     ]
 }
 
+/// How often an exchange of the mean or the count had no reply in time (each is mass lost, unless the
+/// request was), was refused, and was skipped.
+pub(crate) fn unanswered(nodes: &[Live]) -> [u64; 3] {
+    ["no reply", "refused by partner", "round skipped: exchange under way"].map(|cause| {
+        let of = |node: &Live| {
+            let counts = node.counters().counts;
+            counts.get("mean", cause) + counts.get("count", cause)
+        };
+        nodes.iter().map(of).sum()
+    })
+}
+
+/// Estimates of how many there are, sorted; none stands for 0.
+pub(crate) fn counts(nodes: &[Live]) -> Vec<f64> {
+    let said = |node: &Live| node.read(|agent| agent.count.last_estimate()).unwrap_or(0.0);
+    let mut all: Vec<f64> = nodes.iter().map(said).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
 /// Bytes of datagrams that all have sent so far.
 pub(crate) fn sent(nodes: &[Live]) -> u64 {
     nodes.iter().map(|node| node.counters().bytes_out).sum()
@@ -70,7 +91,7 @@ pub(crate) fn sent(nodes: &[Live]) -> u64 {
 
 /// Rounds that all have run so far, and those that came a whole period late.
 pub(crate) fn rounds(nodes: &[Live]) -> [u64; 2] {
-    let counters = nodes.iter().map(|node| node.counters());
+    let counters = nodes.iter().map(Live::counters);
     counters.fold([0; 2], |sum, one| [sum[0] + one.rounds, sum[1] + one.rounds_missed])
 }
 

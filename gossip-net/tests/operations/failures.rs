@@ -39,7 +39,7 @@ fn faults() -> Faults {
 async fn node(at: usize, transport: impl Transport) -> Live {
     let contact = (at > 0).then(|| addr(0));
     let builder = builder(at, TICK, at > 0).transport(transport).seed(11);
-    let node = builder.contacts(contact).spawn().await.unwrap();
+    let node = Box::pin(builder.contacts(contact).spawn()).await.unwrap();
     tokio::spawn(crate::bridge::build(node.clone(), TICK));
     node
 }
@@ -386,7 +386,7 @@ async fn a_secret_that_expires_in_mid_run_is_counted_and_mended() {
     for (at, keys) in keys.iter().enumerate() {
         let builder = builder(at, TICK, at > 0).transport(hub.bind(addr(at)).unwrap());
         let builder = builder.keys(keys).seed(11).contacts((at > 0).then(|| addr(0)));
-        nodes.push(builder.spawn().await.unwrap());
+        nodes.push(Box::pin(builder.spawn()).await.unwrap());
     }
     whole(&nodes, MINUTE).await;
     let old = keys[2].current();
@@ -407,7 +407,7 @@ async fn strangers_are_answered_by_nothing() {
     let hub = Hub::new().queue(16_384).unwrap();
     let keys = Keyring::new(Secret::new([1; 32]));
     let builder = builder(0, TICK, false).transport(hub.bind(addr(0)).unwrap()).keys(&keys);
-    let node = builder.spawn().await.unwrap();
+    let node = Box::pin(builder.spawn()).await.unwrap();
     let stranger = hub.bind(addr(66)).unwrap();
     let key = Key::new(3);
     for number in 0..10_000_u64 {

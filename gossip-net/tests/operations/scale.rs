@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::cluster::{Live, builder, errors, eventually, missing, off_ring, rounds, sent};
+use crate::cluster::{
+    Live, builder, counts, errors, eventually, missing, off_ring, rounds, sent, unanswered,
+};
 
 /// Bytes of UDP payload that an idle node may send in a round, among 200 nodes. The issue's, at
 /// rounds of a second.
@@ -60,9 +62,25 @@ async fn cluster(n: usize, tick: Duration) -> Vec<Live> {
     let mut nodes: Vec<Live> = Vec::new();
     for at in 0..n {
         let contact = nodes.first().map(Live::id);
-        nodes.push(builder(at, tick, at > 0).contacts(contact).spawn().await.unwrap());
+        let builder = builder(at, tick, at > 0).contacts(contact);
+        nodes.push(Box::pin(builder.spawn()).await.unwrap());
     }
     nodes
+}
+
+/// What lies behind the estimates.
+fn tell(nodes: &[Live]) {
+    let (all, [unanswered, refused, skipped]) = (counts(nodes), unanswered(nodes));
+    let at = |percent: usize| all[(all.len() - 1) * percent / 100];
+    println!(
+        "{} nodes: count {:.1} to {:.1}, half of them below {:.1}; {unanswered} exchanges without \
+         a reply, {refused} refused, {skipped} skipped, {} overruns",
+        nodes.len(),
+        at(0),
+        at(100),
+        at(50),
+        overrun(nodes)
+    );
 }
 
 /// Waits until membership and ring are whole and the aggregates are right, and says when.
@@ -78,6 +96,12 @@ async fn converge(nodes: &[Live], tick: Duration) {
         let errors = errors(nodes);
         if errors.iter().all(|&error| error < 0.05) { Ok(()) } else { Err(format!("{errors:?}")) }
     };
+    if n >= 500 {
+        for _ in 0..4 {
+            sleep(tick * 30).await;
+            tell(nodes);
+        }
+    }
     let aggregates = eventually("mean and count are right", tick * 240, right).await;
     let worst = errors(nodes);
     let tick = tick.as_secs_f64();
@@ -86,6 +110,7 @@ async fn converge(nodes: &[Live], tick: Duration) {
         "{n} nodes: membership after {members:.0} rounds, ring {ring:.0} later, aggregates \
          {aggregates:.0} later, off by {worst:.6?}"
     );
+    tell(nodes);
 }
 
 /// The short form: 32 nodes at twenty rounds a second.
@@ -108,7 +133,7 @@ async fn many_nodes_agree_over_udp_and_send_little() {
 #[ignore = "soak: fifteen minutes of real time"]
 async fn soak_five_hundred_nodes_stay_small_over_udp() {
     let (tick, mut idle) = (Duration::from_secs(1), Vec::new());
-    for n in [50, 200, 500] {
+    for n in sizes() {
         let nodes = cluster(n, tick).await;
         converge(&nodes, tick).await;
         sleep(tick * 20).await; // what was news is told
@@ -127,8 +152,16 @@ async fn soak_five_hundred_nodes_stay_small_over_udp() {
             node.kill();
         }
     }
-    assert!(idle[1] < IDLE, "{idle:?}");
-    assert!(idle[2] < 1.1 * idle[1], "flat as n grows: {idle:?}");
+    println!("idle bytes by size: {idle:?}");
+    if let [_, of_200, of_500] = idle[..] {
+        assert!(of_200 < IDLE && of_500 < 1.1 * of_200, "small, and flat as n grows: {idle:?}");
+    }
+}
+
+/// How many nodes there are: those of `GOSSIP_NODES` alone, if that is given.
+fn sizes() -> Vec<usize> {
+    let given = std::env::var("GOSSIP_NODES").ok().and_then(|nodes| nodes.parse().ok());
+    given.map_or(vec![50, 200, 500], |nodes| vec![nodes])
 }
 
 /// Ten minutes, a line each.
@@ -151,7 +184,7 @@ async fn watch(nodes: &[Live]) {
         last = now;
     }
     // The first two minutes fill tables that have bounds.
-    let growth = (sizes[9] / sizes[1]).powf(1.0 / 8.0) - 1.0;
+    let growth = (sizes[9] / sizes[1] - 1.0) / 8.0;
     println!("memory grew by {:.3} % a minute", 100.0 * growth);
     assert!(growth < 0.01, "{sizes:?}");
     assert!(errors(nodes).iter().all(|&error| error < 0.01), "{:?}", errors(nodes));
