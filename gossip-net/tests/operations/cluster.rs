@@ -49,8 +49,8 @@ pub(crate) fn off_ring(nodes: &[Live]) -> usize {
     nodes.len() - ring.len() + ring.iter().enumerate().filter(|&node| wrong(node)).count()
 }
 
-/// The largest relative error of all that nodes say of the mean load and of how many they are, which
-/// is infinite as long as one of them says nothing.
+/// The largest relative error of all that nodes say of the mean load and of how many they are; as
+/// long as one of them says nothing it is infinite.
 pub(crate) fn errors(nodes: &[Live]) -> [f64; 2] {
     let (n, mean) = (nodes.len() as f64, (nodes.len() - 1) as f64 / 2.0);
     let worst = |said: &dyn Fn(&Agent<SocketAddr>) -> Option<f64>, truth: f64| {
@@ -64,8 +64,8 @@ pub(crate) fn errors(nodes: &[Live]) -> [f64; 2] {
     ]
 }
 
-/// How often an exchange of the mean or the count had no reply in time (each is mass lost, unless the
-/// request was), was refused, and was skipped.
+/// How often an exchange of the mean or the count had no reply in time (each is mass lost, unless
+/// the request was), was refused, and was skipped.
 pub(crate) fn unanswered(nodes: &[Live]) -> [u64; 3] {
     ["no reply", "refused by partner", "round skipped: exchange under way"].map(|cause| {
         let of = |node: &Live| {

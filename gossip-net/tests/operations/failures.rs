@@ -233,8 +233,9 @@ async fn who_lost_its_disk_is_taken_back() {
     assert!(raised > 0, "back after {back:?} without a contradiction");
 }
 
-/// Failure 9: one direction of a link is cut, and another node loses a third of everything, for five
-/// minutes. Nobody is declared dead, although the one that is not heard cannot answer directly.
+/// Failure 9: one direction of a link is cut, and another node loses a third of everything, for
+/// five minutes. Nobody is declared dead, although the one that is not heard cannot answer
+/// directly.
 #[tokio::test(start_paused = true)]
 async fn a_link_that_works_one_way_kills_nobody() {
     let (hub, faults) = (Hub::new(), faults());

@@ -48,8 +48,9 @@ fn a_recorded_agent_replays_to_the_same_state() {
     assert!(told.iter().any(|told| told["event"] == "value" && told["key"] == "colour"));
 }
 
-/// A node that has its entries back from an earlier life: what it was given back stands at the start
-/// of the recording, so that the replay ends with the same store and says the same on its way.
+/// A node that has its entries back from an earlier life: what it was given back stands at the
+/// start of the recording, so that the replay ends with the same store and says the same on its
+/// way.
 #[test]
 fn a_recording_begins_with_what_the_state_gives_back() {
     let place = Place::new();

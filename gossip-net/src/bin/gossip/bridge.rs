@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::stack::{Agent, Told};
 
-/// Tells `node` of members that are back, one in `pause` at most: after a partition that may be half
-/// of all, and one is enough.
+/// Tells `node` of members that are back, one in `pause` at most: after a partition that may be
+/// half of all, and one is enough.
 pub(crate) async fn build(node: Handle<Agent<SocketAddr>>, pause: Duration) {
     let mut events = node.events();
     let mut free_at = Instant::now();

@@ -51,8 +51,8 @@ impl Restored {
         out.write_all(&body)
     }
 
-    /// Reads the snapshot that `bytes` begin with, if they do, and returns the rest; `None` if it is
-    /// cut or damaged.
+    /// Reads the snapshot that `bytes` begin with, if they do, and returns the rest; `None` if it
+    /// is cut or damaged.
     pub(crate) fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
             return Some((Self::default(), bytes));
