@@ -9,8 +9,8 @@ use xtask_base::{Failure, Stopwatch};
 /// What `bench` was asked.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Request {
-    /// Ours beside others: `membership` in the same simulated network, `recon` of the same sets.
-    /// Without it, every benchmark of the workspace
+    /// Ours beside others: `membership` in the same simulated network, `recon` of the same sets,
+    /// `net` on real sockets. Without it, every benchmark of the workspace
     #[arg(value_name = "COMPARISON")]
     comparison: Option<String>,
     /// Prints the comparison as JSON
@@ -22,6 +22,12 @@ pub(crate) struct Request {
     /// Elements of the sets of `recon`
     #[arg(long, value_name = "N", requires = "comparison")]
     items: Option<u32>,
+    /// Numbers of nodes of `net`, as in 50,200
+    #[arg(long, value_name = "N,..", requires = "comparison")]
+    nodes: Option<String>,
+    /// Percent of packets that are lost in `net`, as in 0,10
+    #[arg(long, value_name = "P,..", requires = "comparison")]
+    loss: Option<String>,
     /// Arguments for cargo, as in `-- --bench averaging`
     #[arg(last = true, value_name = "CARGO ARGUMENTS", conflicts_with = "comparison")]
     args: Vec<String>,

@@ -30,7 +30,7 @@ enum Task {
     /// A scenario from a file: any stack, network and dynamics, swept and replicated
     #[command(disable_help_flag = true)]
     Sim(Handed),
-    /// The benchmarks; `bench membership` measures others' software beside ours
+    /// The benchmarks; `bench membership`, `recon` and `net` measure others' beside ours
     Bench(bench::Request),
     /// The long tests: those named soak_* that `test` leaves out, in release mode
     Soak(Forwarded),

@@ -1,5 +1,5 @@
-//! Rivals: other people's software and ours, measured side by side in the same simulated network.
-//! `cargo xtask bench membership` and `cargo xtask bench recon` start this.
+//! Rivals: other people's software and ours, measured side by side in the same network.
+//! `cargo xtask bench membership`, `recon` and `net` start this.
 //!
 //! A comparison is a list of rows, each measured for every contender by one function that knows
 //! them only by a trait; a rival is a feature of this package and a file that implements the trait.
@@ -7,6 +7,7 @@
 
 mod heap;
 mod membership;
+mod net;
 mod recon;
 mod table;
 
@@ -25,7 +26,7 @@ struct Line {
     /// Seed of the first run of each measurement; the further ones have the next numbers
     #[arg(long, global = true, default_value_t = 1)]
     seed: u64,
-    /// Runs of each measurement; 3 of `membership`, 100 of `recon`, unless given
+    /// Runs of each measurement; 3 of `membership`, 100 of `recon`, 1 of `net`, unless given
     #[arg(long, global = true)]
     runs: Option<u8>,
     /// A rival that did not build, and what the compiler said
@@ -33,7 +34,7 @@ struct Line {
     unbuilt: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Comparison {
     /// Full membership with failure detection
     Membership,
@@ -43,6 +44,18 @@ enum Comparison {
         #[arg(long, default_value_t = 100_000)]
         items: u32,
     },
+    /// Who is there, who has crashed, and what is published, on real sockets
+    Net {
+        /// Nodes, for each of which all is measured
+        #[arg(long, value_delimiter = ',', default_values_t = [50, 200])]
+        nodes: Vec<u32>,
+        /// Percent of all packets that are lost, likewise
+        #[arg(long, value_delimiter = ',', default_values_t = [0, 10])]
+        loss: Vec<u32>,
+    },
+    /// One run of `net`, in this process
+    #[command(hide = true)]
+    NetRun { name: String, nodes: u32 },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +71,15 @@ fn main() -> ExitCode {
             let report = recon::Report { unbuilt, ..recon::compare(items, seeds(100)) };
             (if line.json { report.json() } else { report.text() }, report.check())
         }
+        Comparison::Net { nodes, loss } => {
+            let request = net::Request { nodes, loss, seeds: seeds(1) };
+            let table = table::Table { unbuilt, ..net::compare(&request) };
+            (if line.json { table.json() } else { table.text() }, table.check())
+        }
+        Comparison::NetRun { name, nodes } => match net::single(&name, nodes) {
+            Ok(figures) => (figures, Ok(())),
+            Err(why) => (String::new(), Err(why)),
+        },
     };
     println!("{text}");
     match checked {

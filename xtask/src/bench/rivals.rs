@@ -1,4 +1,4 @@
-//! `cargo xtask bench membership` and `recon`: others' software beside ours.
+//! `cargo xtask bench membership`, `recon` and `net`: others' software beside ours.
 //!
 //! `xtask/rivals` is a package of its own with a lock file of its own. Each rival is a feature of
 //! it, tried alone first: one that does not build is left out, and is in the table with what the
@@ -11,8 +11,11 @@ use xtask_base::{Failure, Stopwatch, suggest};
 const MANIFEST: &str = "xtask/rivals/Cargo.toml";
 
 /// Comparisons, and who takes part besides us.
-const COMPARISONS: [(&str, &[&str]); 2] =
-    [("membership", &["foca"]), ("recon", &["riblt", "negentropy", "merkle-search-tree"])];
+const COMPARISONS: [(&str, &[&str]); 3] = [
+    ("membership", &["foca"]),
+    ("recon", &["riblt", "negentropy", "merkle-search-tree"]),
+    ("net", &["chitchat", "memberlist", "iroh-gossip"]),
+];
 
 /// Builds the rivals of `comparison` and runs it.
 pub(super) fn run(comparison: &str, request: &Request, clock: &Stopwatch) -> Result<(), Failure> {
@@ -46,7 +49,10 @@ fn measure(comparison: &str, request: &Request, built: &[&str], unbuilt: &[Strin
     }
     let numbers = [("--runs", request.runs.map(u32::from)), ("--items", request.items)];
     let given = numbers.into_iter().filter_map(|(flag, number)| Some((flag, number?)));
-    given.fold(cargo, |cargo, (flag, number)| cargo.arg(flag).arg(number.to_string()))
+    cargo = given.fold(cargo, |cargo, (flag, number)| cargo.arg(flag).arg(number.to_string()));
+    let lists = [("--nodes", &request.nodes), ("--loss", &request.loss)];
+    let given = lists.into_iter().filter_map(|(flag, list)| Some((flag, list.as_ref()?)));
+    given.fold(cargo, |cargo, (flag, list)| cargo.arg(flag).arg(list))
 }
 
 fn unknown(comparison: &str) -> Failure {
@@ -75,6 +81,14 @@ mod tests {
         let line = measure("recon", &request, &["riblt"], &[]).to_string();
         let asked = "--features riblt -- recon --runs 5 --items 1000000";
         assert!(line.ends_with(asked), "{line}");
+    }
+
+    #[test]
+    fn the_short_form_of_net_is_one_size_without_loss() {
+        let (nodes, loss) = (Some("20".to_owned()), Some("0".to_owned()));
+        let request = Request { nodes, loss, ..Request::default() };
+        let line = measure("net", &request, &["chitchat"], &[]).to_string();
+        assert!(line.ends_with("--features chitchat -- net --nodes 20 --loss 0"), "{line}");
     }
 
     #[test]

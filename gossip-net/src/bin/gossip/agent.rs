@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, journal, replay, scrape, socket};
+use crate::{admin, bridge, journal, replay, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -111,6 +111,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         parts.spawn(scrape::serve(scrapes, Arc::clone(&running)));
     }
     parts.spawn(contacts.ask(node.clone()));
+    parts.spawn(bridge::build(node.clone(), running.config.tick));
     parts.spawn(measure(node.clone(), running.config.load, running.config.tick));
     info!(name = running.config.name, addr = %node.id(), socket = %path.display(), "ready");
 
@@ -179,14 +180,17 @@ async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failur
     {
         binds.insert(0, before);
     }
+    let film = config.record.as_ref().map(|path| replay::create(path, &past.restored));
+    let film = film.transpose()?;
     for (at, bind) in binds.iter().enumerate() {
         let mut stack = start.clone().stack().map_err(Failure::usage)?;
-        past.restore(&mut stack);
+        past.restored.give(&mut stack);
         let mut builder = builder(config, *bind, stack);
-        if let Some(path) = &config.record {
+        if let Some(film) = &film {
+            let film = film.try_clone().map_err(|e| Failure::refused(format!("--record: {e}")))?;
             let mut about = Vec::new();
             start.encode(&mut about);
-            builder = builder.record(replay::create(path)?, replay::MOST, about);
+            builder = builder.record(film, replay::MOST, about);
         }
         match Box::pin(builder.spawn()).await {
             Err(SpawnError::Taken { addr }) if at + 1 < binds.len() => {

@@ -68,10 +68,6 @@ impl Config {
             log: required(settings, "log")?,
         };
         config.check_reach(settings)?;
-        if config.record.is_some() && config.state.is_some() {
-            let what = "not with state: what that gives back to the node is not in a recording";
-            return Err(wrong(settings, "record", what.to_owned()));
-        }
         Ok(config)
     }
 

@@ -10,7 +10,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gossip_core::Wire;
 use gossip_core::membership::{Standing, Store};
-use gossip_entropy::message::Update;
 use gossip_net::state::{Found, Identity, Known, Record, State, StateError};
 use tokio::task::block_in_place;
 use tracing::{info, warn};
@@ -18,7 +17,7 @@ use tracing::{info, warn};
 use crate::agent::Node;
 use crate::clock::wall_micros;
 use crate::exit::Failure;
-use crate::stack::{Agent, KEY, VALUE};
+use crate::restored::{Entry, Restored};
 
 /// Incarnations kept ahead at the start, before the first is used: as many as the membership
 /// reserves at a time.
@@ -26,8 +25,6 @@ const AHEAD: u32 = 256;
 
 /// The layer whose records these are.
 const DATA: &str = "data";
-
-type Entry = Update<SocketAddr, KEY, VALUE>;
 
 /// The state, open.
 #[derive(Debug)]
@@ -39,17 +36,8 @@ pub(crate) struct Past {
     pub(crate) identity: Option<Identity>,
     pub(crate) incarnation: u32,
     pub(crate) peers: Vec<Known>,
-    entries: Vec<Entry>,
-}
-
-impl Past {
-    /// Gives the stack back what it held. Stamps from the future are refused, as from anybody.
-    pub(crate) fn restore(&self, stack: &mut Agent<SocketAddr>) {
-        let wall = wall_micros();
-        for entry in &self.entries {
-            stack.data.restore(entry.clone(), wall);
-        }
-    }
+    /// What the stack is given back.
+    pub(crate) restored: Restored,
 }
 
 impl Keeper {
@@ -143,6 +131,6 @@ fn read(state: &mut State) -> Result<Past, StateError> {
         identity: state.identity()?,
         incarnation: state.load()?.unwrap_or(0),
         peers: state.peers()?,
-        entries,
+        restored: Restored { wall: wall_micros(), entries },
     })
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod agent;
+mod bridge;
 mod cli;
 mod client;
 mod clock;
@@ -18,6 +19,7 @@ mod limit;
 mod load;
 mod protocol;
 mod replay;
+mod restored;
 mod scrape;
 mod settings;
 mod socket;

@@ -13,15 +13,17 @@ use serde_json::{Value, json};
 
 use crate::exit::Failure;
 use crate::journal::describe;
+use crate::restored::Restored;
 use crate::stack::{Agent, Start};
 use crate::table::line;
 
 /// The most bytes of a recording. Our choice: a day of a node in a cluster of some thousands.
 pub(crate) const MOST: u64 = 1 << 30;
 
-/// A new file for a recording, which others on this host cannot read. What has its name goes to
-/// `NAME.old`: a node that starts again must not lose what its last life ended with.
-pub(crate) fn create(path: &Path) -> Result<File, Failure> {
+/// A new file for a recording, which others on this host cannot read; it begins with what the stack
+/// is given back. What has its name goes to `NAME.old`: a node that starts again must not lose what
+/// its last life ended with.
+pub(crate) fn create(path: &Path, restored: &Restored) -> Result<File, Failure> {
     let cannot = |e| Failure::refused(format!("cannot record to {}: {e}", path.display()));
     if path.exists() {
         let mut old = path.as_os_str().to_owned();
@@ -32,7 +34,9 @@ pub(crate) fn create(path: &Path) -> Result<File, Failure> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(cannot)
+    let mut file = options.open(path).map_err(cannot)?;
+    restored.write(&mut file).map_err(cannot)?;
+    Ok(file)
 }
 
 /// Replays the recording in `file`, and prints what the node told: a line each, or JSON.
@@ -40,10 +44,13 @@ pub(crate) fn run(file: &Path, as_json: bool) -> Result<(), Failure> {
     let name = file.display();
     let bytes = fs::read(file).map_err(|e| Failure::usage(format!("cannot read {name}: {e}")))?;
     let failed = |what: &dyn std::fmt::Display| Failure::refused(format!("{name}: {what}"));
-    let recording = Recording::<SocketAddr>::read(&bytes).map_err(|e| failed(&e))?;
+    let (restored, bytes) = Restored::read(&bytes)
+        .ok_or_else(|| failed(&"what the node was given back at its start is damaged"))?;
+    let recording = Recording::<SocketAddr>::read(bytes).map_err(|e| failed(&e))?;
     let start = Start::decode_all(&recording.about)
         .map_err(|e| failed(&format!("it was not recorded by `gossip agent`: {e}")))?;
-    let stack: Agent<SocketAddr> = start.stack().map_err(|e| failed(&e))?;
+    let mut stack: Agent<SocketAddr> = start.stack().map_err(|e| failed(&e))?;
+    restored.give(&mut stack);
     let mut replay = Replay::new(recording, stack).map_err(|e| failed(&e))?;
     let mut out = io::stdout().lock();
     let (mut inputs, mut last) = (0_u64, Time::ZERO);

@@ -34,6 +34,9 @@ pub(crate) trait Contender: Layer<(), Id = u32> + Send + Sized + 'static {
     fn memory(count: u32) -> usize;
 }
 
+/// Rows on which ours may be behind, if they say why.
+const BEHIND: usize = 2;
+
 const SECOND: Duration = Duration::from_secs(1);
 /// How exactly times are measured.
 const STEP: Duration = Duration::from_millis(100);
@@ -237,7 +240,8 @@ pub(crate) fn compare(seeds: Range<u64>) -> Table {
         }
         // A rival that does not end has no figure.
         let ended = |runs: Vec<f64>| runs.into_iter().filter(|value| !value.is_nan()).collect();
-        measured.push(Row { name, unit, why, runs: runs.into_iter().map(ended).collect() });
+        let runs = runs.into_iter().map(ended).collect();
+        measured.push(Row { name: name.to_owned(), unit, why, runs });
     }
     measured.extend(periods(&mut faults));
     if measured.iter().any(|row| row.unit == "B/member" && row.runs[0][0] > 200.0) {
@@ -250,7 +254,7 @@ pub(crate) fn compare(seeds: Range<u64>) -> Table {
     let ours = (<Swim<u32>>::NAME, <Swim<u32>>::configuration());
     let contenders = [ours].into_iter().chain(rivals).collect();
     let title = "membership: latency 5 to 50 ms; means over the seeds; less is better";
-    Table { title, contenders, rows: measured, unbuilt: Vec::new(), faults }
+    Table { title, contenders, rows: measured, unbuilt: Vec::new(), faults, behind: BEHIND }
 }
 
 /// Ours alone: what a period costs, which must not grow with the table. By turns, so that what else
@@ -262,9 +266,9 @@ fn periods(faults: &mut Vec<String>) -> Vec<Row> {
         ("processor, 10^5 members", 100_000),
     ];
     let turns: Vec<_> = (0..TURNS).map(|_| tables.map(|(_, n)| ours::period(n, 20_000))).collect();
-    let row = |(at, (name, _))| {
+    let row = |(at, (name, _)): (usize, (&str, u32))| {
         let costs = turns.iter().map(|turn: &[f64; 3]| turn[at]).collect();
-        Row { name, unit: "us/period", why: None, runs: vec![costs] }
+        Row { name: name.to_owned(), unit: "us/period", why: None, runs: vec![costs] }
     };
     let least = |at: usize| turns.iter().map(|turn| turn[at]).fold(f64::INFINITY, f64::min);
     let (few, many) = (least(0), least(1));
