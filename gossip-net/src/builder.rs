@@ -20,10 +20,11 @@ use crate::Stack;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
 use crate::keyring::Keyring;
+use crate::limits::Limits;
 use crate::presence::Presence;
 use crate::sealed::Sealed;
 use crate::tape::Tape;
-use crate::task::{Pace, Task};
+use crate::task::{Bounds, Pace, Task};
 use crate::transport::{Transport, canonical, nobody, problem};
 use crate::udp::Udp;
 
@@ -49,6 +50,7 @@ impl Node {
             seed: None,
             mtu: DATAGRAM,
             events: EVENTS,
+            limits: Limits::default(),
             record: None,
         }
     }
@@ -90,6 +92,7 @@ pub struct Builder<S> {
     seed: Option<u64>,
     mtu: usize,
     events: usize,
+    limits: Limits,
     record: Option<Record>,
 }
 
@@ -202,6 +205,16 @@ impl<S: Stack> Builder<S> {
         self
     }
 
+    /// Hard caps on what the node sends and takes in, in all, for each peer and each layer. By
+    /// default there are none.
+    ///
+    /// What may not be sent yet waits, for a bounded time and in bounded memory; what is shed,
+    /// and what came above a cap, is counted by cause, under the layer's name or the driver's.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Records all that the node is given, to `out`, from its start on, for `most` bytes, so that
     /// [`Replay`](gossip_core::flight::Replay) can do it again: some 50 bytes a round, and each
     /// datagram that comes with 15 more. `about` is what one must know to make the same stack
@@ -266,8 +279,10 @@ impl<S: Stack> Builder<S> {
         let shared = Arc::new(shared);
         let (asks, asked) = mpsc::channel(COMMANDS);
         let longest = self.mtu.max(DATAGRAM);
-        let task =
-            Task::new(&shared, asked, transport, cluster, longest, pace, presence, key, tape);
+        let bounds = Bounds::new(&self.limits, self.mtu);
+        let task = Task::new(
+            &shared, asked, transport, cluster, longest, pace, presence, key, bounds, tape,
+        );
         let task = tokio::spawn(task.run());
         let handle = Handle { shared: Arc::clone(&shared), asks, task: task.abort_handle() };
         let warden = Warden::of(shared);
@@ -295,6 +310,7 @@ impl<S: Stack> Builder<S> {
             .unless(phase <= self.tick)?;
         ParameterError::new("events", self.events as f64, "events", "1 to 1048576")
             .unless((1..=1 << 20).contains(&self.events))?;
+        self.limits.check()?;
         ParameterError::new("contacts", self.contacts.len() as f64, "addresses", "at most 256")
             .unless(self.contacts.len() <= CONTACTS)
     }

@@ -5,8 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gossip_core::flight::Input;
-use gossip_core::node::{Clock, Effects, Node};
+use gossip_core::node::{Effects, Node};
 use gossip_core::{Counts, Protocol, Receipt, Refusal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -16,7 +15,6 @@ use crate::counters::Counters;
 use crate::end::Ended;
 use crate::events::{Events, Ring};
 use crate::presence::Status;
-use crate::tape::Tape;
 use crate::transport::{canonical, problem};
 
 /// What the owner asks of the task.
@@ -26,8 +24,8 @@ pub(crate) enum Ask<S: Protocol> {
     Leave,
 }
 
-/// What the owner and the task share. Locks are held for one call of the stack or one look at it,
-/// never across an await.
+/// What the owner and the task share. Locks are held for one look at the stack, one call
+/// of it, or those for datagrams that came together; never across an await.
 pub(crate) struct Shared<S: Protocol> {
     state: Mutex<State<S>>,
     pub(crate) events: Arc<Ring<S::Event>>,
@@ -294,23 +292,3 @@ impl fmt::Display for ContactError {
 }
 
 impl Error for ContactError {}
-
-/// Gives the node something, and writes that down if it is recorded.
-pub(crate) fn enter<S: Stack>(
-    shared: &Shared<S>,
-    tape: &mut Option<Tape>,
-    clock: Clock,
-    input: Input<'_, S>,
-) -> Result<Receipt, Refusal> {
-    let State { node, effects, .. } = &mut *shared.lock();
-    if let Some(tape) = tape {
-        tape.note(&input, clock);
-    }
-    let result = input.give(node, clock, effects);
-    if let Some(tape) = tape {
-        tape.came_out(effects);
-    }
-    effects.watches.clear(); // datagrams have no connections to watch
-    shared.events.extend(effects.events.drain(..));
-    result
-}

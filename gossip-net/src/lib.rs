@@ -57,6 +57,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod batch;
 mod builder;
 mod clock;
 mod counters;
@@ -66,11 +67,13 @@ mod events;
 pub mod faults;
 mod handle;
 mod keyring;
+mod limits;
 pub mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod presence;
 mod sealed;
+mod shaper;
 #[cfg(feature = "state")]
 pub mod state;
 mod tape;
@@ -83,12 +86,15 @@ use std::net::SocketAddr;
 use gossip_core::{Layer, Protocol};
 
 pub use async_trait::async_trait;
+pub use batch::Batch;
 pub use builder::{Builder, EVENTS, JITTER, Node, SpawnError, TICK};
 pub use counters::{Counters, Lag};
 pub use end::Ended;
 pub use events::{Delivery, Events};
+pub use gossip_core::packet::Datagram;
 pub use handle::{CallError, ContactError, Handle};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
+pub use limits::{LayerLimits, Limits, Rate};
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
 pub use sealed::OVERHEAD;
 pub use transport::{TooLong, Transport, UDP_MAX, canonical};

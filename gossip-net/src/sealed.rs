@@ -21,12 +21,12 @@ use aes_gcm::aead::{AeadInPlace, KeyInit};
 use aes_gcm::{Aes256Gcm, Key, Nonce, Tag};
 use async_trait::async_trait;
 use gossip_core::Counts;
-use gossip_core::packet::{ClusterId, HEADER, Header};
-use tokio::sync::Mutex as AsyncMutex;
+use gossip_core::packet::{ClusterId, Datagram, HEADER, Header};
 use tokio::task::yield_now;
 
+use crate::batch::Batch;
 use crate::keyring::{KeyId, Keyring, Plaintext, Secret};
-use crate::transport::{Transport, UDP_MAX, canonical};
+use crate::transport::{Transport, canonical};
 
 /// Bytes that a sealed datagram has more: 1,200 and these fit the least packet that IPv6 carries.
 pub const OVERHEAD: usize = HEAD + TAG;
@@ -121,7 +121,8 @@ pub(crate) struct Sealed {
     /// The cipher of the secret in use.
     cipher: Mutex<(KeyId, Aes256Gcm)>,
     senders: Mutex<Senders>,
-    buffer: AsyncMutex<Vec<u8>>,
+    /// Sealed datagrams on their way out; kept for its memory.
+    outgoing: Mutex<Vec<Datagram<SocketAddr>>>,
     counts: Mutex<Counts>,
 }
 
@@ -150,34 +151,44 @@ impl Sealed {
             sent: AtomicU64::new(0),
             cipher: Mutex::new((id, cipher)),
             senders: Mutex::default(),
-            buffer: AsyncMutex::new(vec![0; UDP_MAX]),
+            outgoing: Mutex::default(),
             counts: Mutex::default(),
         })
     }
 
-    /// What is sent for `bytes`, or none if they go in the clear.
-    fn seal(&self, to: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Fills `sealed` with what is sent for these datagrams, each in the memory that is there.
+    /// Returns whether they go sealed; if not, they go in the clear.
+    fn seal(
+        &self,
+        datagrams: &[Datagram<SocketAddr>],
+        sealed: &mut Vec<Datagram<SocketAddr>>,
+    ) -> bool {
         let ring = self.keys.read();
         if ring.plaintext == Plaintext::Send {
-            return None;
+            return false;
         }
         let (id, secret) = ring.current();
         let mut current = lock(&self.cipher);
         if current.0 != *id {
             *current = (*id, cipher(secret, self.name));
         }
+        let fresh = || Datagram { to: self.me, bytes: Vec::new(), frames: 0 };
+        sealed.resize_with(datagrams.len(), fresh);
         // It would take centuries to count to 2^56.
-        let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut sealed = Vec::with_capacity(bytes.len() + OVERHEAD);
-        sealed.push(id.mark());
-        sealed.extend_from_slice(&self.name.to_le_bytes());
-        sealed.extend_from_slice(&number.to_le_bytes()[..7]);
-        sealed.extend_from_slice(bytes);
-        let bound = bound(&self.label, self.me, canonical(to));
-        let body = &mut sealed[HEAD..];
-        let tag = current.1.encrypt_in_place_detached(&nonce(number), &bound, body);
-        sealed.extend_from_slice(&tag.expect("datagrams are shorter than 64 GiB"));
-        Some(sealed)
+        let first = self.sent.fetch_add(datagrams.len() as u64, Ordering::Relaxed) + 1;
+        for (number, (plain, sealed)) in (first..).zip(datagrams.iter().zip(sealed)) {
+            (sealed.to, sealed.frames) = (plain.to, plain.frames);
+            let bytes = &mut sealed.bytes;
+            bytes.clear();
+            bytes.reserve(plain.bytes.len() + OVERHEAD);
+            bytes.extend_from_slice(&head(id.mark(), self.name, number));
+            bytes.extend_from_slice(&plain.bytes);
+            let bound = bound(&self.label, self.me, canonical(plain.to));
+            let body = &mut bytes[HEAD..];
+            let tag = current.1.encrypt_in_place_detached(&nonce(number), &bound, body);
+            bytes.extend_from_slice(&tag.expect("datagrams are shorter than 64 GiB"));
+        }
+        true
     }
 
     /// Opens a datagram in place. Returns where the bytes are, or why it is refused.
@@ -236,6 +247,13 @@ impl Senders {
     }
 }
 
+fn head(mark: u8, name: u64, number: u64) -> [u8; HEAD] {
+    let mut head = [mark; HEAD];
+    head[1..9].copy_from_slice(&name.to_le_bytes());
+    head[9..].copy_from_slice(&number.to_le_bytes()[..7]);
+    head
+}
+
 fn read_head(head: &[u8]) -> (u64, u64) {
     let mut name = [0; 8];
     name.copy_from_slice(&head[1..9]);
@@ -276,27 +294,52 @@ fn bound(label: &[u8], from: SocketAddr, to: SocketAddr) -> [u8; HEADER + 36] {
 #[async_trait]
 impl Transport for Sealed {
     async fn send(&self, to: SocketAddr, bytes: &[u8]) -> io::Result<()> {
-        let sealed = self.seal(to, bytes);
-        self.inner.send(to, sealed.as_deref().unwrap_or(bytes)).await
+        let one = Datagram { to, bytes: bytes.to_vec(), frames: 0 };
+        self.send_many(&[one]).await.map(drop)
     }
 
     async fn recv(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let mut own = self.buffer.lock().await;
-        let mut refused = 0_u32;
         loop {
-            let (len, from) = self.inner.recv(&mut own).await?;
-            let len = len.min(own.len());
-            match self.open(from, &mut own[..len]) {
-                Ok(range) => {
-                    let bytes = &own[range];
-                    let len = bytes.len().min(buffer.len());
-                    buffer[..len].copy_from_slice(&bytes[..len]);
+            let (len, from) = self.inner.recv(buffer).await?;
+            let len = len.min(buffer.len());
+            match self.open(from, &mut buffer[..len]) {
+                Ok(part) => {
+                    let len = part.len();
+                    buffer.copy_within(part, 0);
                     return Ok((len, from));
                 }
                 Err(cause) => lock(&self.counts).add("transport", cause),
             }
-            refused += 1;
-            if refused.is_multiple_of(REFUSED) {
+        }
+    }
+
+    /// Datagrams that are not gone are sealed once more when they are handed over again, under
+    /// numbers of their own.
+    async fn send_many(&self, datagrams: &[Datagram<SocketAddr>]) -> io::Result<usize> {
+        let mut sealed = std::mem::take(&mut *lock(&self.outgoing));
+        if !self.seal(datagrams, &mut sealed) {
+            return self.inner.send_many(datagrams).await;
+        }
+        let sent = self.inner.send_many(&sealed).await;
+        *lock(&self.outgoing) = sealed;
+        sent
+    }
+
+    async fn recv_many(&self, batch: &mut Batch) -> io::Result<()> {
+        let mut refused = 0_u32;
+        loop {
+            self.inner.recv_many(batch).await?;
+            let came = batch.len();
+            batch.open(|from, bytes| {
+                let opened = self.open(from, bytes);
+                opened.map_err(|cause| lock(&self.counts).add("transport", cause)).ok()
+            });
+            if !batch.is_empty() {
+                return Ok(());
+            }
+            refused += came as u32;
+            if refused >= REFUSED {
+                refused = 0;
                 yield_now().await;
             }
         }
@@ -344,6 +387,14 @@ mod tests {
         Secret::new([byte; 32])
     }
 
+    /// What `node` sends to another for `bytes`.
+    fn told(node: &Sealed, to: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::new();
+        let plain = Datagram { to: addr(to), bytes: bytes.to_vec(), frames: 1 };
+        assert!(node.seal(&[plain], &mut sealed));
+        sealed.remove(0).bytes
+    }
+
     async fn received(node: &Sealed) -> Vec<u8> {
         let mut buffer = [0; 64];
         let (len, _) = node.recv(&mut buffer).await.unwrap();
@@ -353,7 +404,7 @@ mod tests {
     /// What node 1 sends to node 2, as a wire between them sees it.
     async fn overheard(hub: &Hub, wire: &Memory, keys: &Keyring) -> Vec<u8> {
         let one = sealed(hub, 1, keys, "red");
-        let bytes = one.seal(addr(2), b"attack at dawn").unwrap();
+        let bytes = told(&one, 2, b"attack at dawn");
         one.inner.send(wire.local_addr().unwrap(), &bytes).await.unwrap();
         let mut buffer = [0; 64];
         let (len, _) = wire.recv(&mut buffer).await.unwrap();
@@ -408,7 +459,7 @@ mod tests {
         let (hub, keys) = (Hub::new(), Keyring::new(secret(1)));
         let two = sealed(&hub, 2, &keys, "red");
         let one = sealed(&hub, 1, &keys, "red");
-        let first = one.seal(addr(2), b"1").unwrap();
+        let first = told(&one, 2, b"1");
         for number in 0..10_000_u64 {
             let mut forged = first.clone();
             forged[1..9].copy_from_slice(&number.to_le_bytes());

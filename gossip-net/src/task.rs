@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gossip_core::flight::Input;
+use gossip_core::node::Clock;
 use gossip_core::packet::{ClusterId, Datagram, Foreign, Header};
 use gossip_core::random::{Key, Random};
 use gossip_core::{Receipt, Refusal, Time};
@@ -19,16 +20,20 @@ use tokio::task::{unconstrained, yield_now};
 use tokio::time::sleep_until;
 
 use crate::Stack;
+use crate::batch::Batch;
 use crate::clock::Monotonic;
 use crate::end::Ended;
-use crate::handle::{Ask, Shared, enter};
+use crate::handle::{Ask, Shared, State};
+use crate::limits::Limits;
 use crate::presence::{Act, Presence, Status};
+use crate::sealed::OVERHEAD;
+use crate::shaper::{Gate, Shaper};
 use crate::tape::Tape;
 use crate::transport::{Blame, Transport, canonical, judge, nobody};
 
-/// Datagrams taken in at one go before anything else is looked at. Our choice: at about 10 us each,
-/// below the resolution of the timer.
-const BATCH: usize = 64;
+/// Datagrams taken in before anything else is looked at, besides those that came with the last. Our
+/// choice: at about 10 us each, below the resolution of the timer.
+const TURN: usize = 64;
 
 /// Peers reported unreachable to the stack after one call; the rest are tried again by the stack
 /// itself. Our choice.
@@ -63,6 +68,20 @@ impl Pace {
     }
 }
 
+/// What holds a node's datagrams against its caps.
+pub(crate) struct Bounds {
+    shaper: Shaper,
+    gate: Gate,
+}
+
+impl Bounds {
+    /// For datagrams of up to `longest` bytes; none if there are no caps.
+    pub(crate) fn new(limits: &Limits, longest: usize) -> Option<Self> {
+        let some = *limits != Limits::default();
+        some.then(|| Self { shaper: Shaper::new(limits, longest), gate: Gate::new(limits) })
+    }
+}
+
 /// A node's task.
 pub(crate) struct Task<S: Stack> {
     shared: Arc<Shared<S>>,
@@ -82,9 +101,10 @@ pub(crate) struct Task<S: Stack> {
     deaf_until: Time,
     errors: u32,
     foreign: u64,
-    /// On their way out; kept for its memory.
+    /// Datagrams that wait to be sent, in a call or between two.
     outgoing: Vec<Datagram<SocketAddr>>,
     gone: Vec<SocketAddr>,
+    bounds: Option<Bounds>,
     /// Where it is recorded, if it is.
     tape: Option<Tape>,
 }
@@ -100,6 +120,7 @@ impl<S: Stack> Task<S> {
         pace: Pace,
         presence: Presence,
         key: Key,
+        bounds: Option<Bounds>,
         tape: Option<Tape>,
     ) -> Self {
         let mut random = key.random(0);
@@ -121,14 +142,15 @@ impl<S: Stack> Task<S> {
             foreign: 0,
             outgoing: Vec::new(),
             gone: Vec::new(),
+            bounds,
             tape,
         }
     }
 
     /// Runs the node until it ends.
     pub(crate) async fn run(mut self) -> Ended {
-        // A byte more than is accepted, to see what is too long.
-        let mut buffer = vec![0; self.longest + 1];
+        // A byte more than is accepted, to see what is too long, and what a seal takes.
+        let mut batch = Batch::new(self.longest + OVERHEAD + 1);
         loop {
             let deadline = self.on_time().await;
             let listens = self.deaf_until <= self.clock.now();
@@ -149,14 +171,14 @@ impl<S: Stack> Task<S> {
                     }
                     None => return Ended::Stopped,
                 },
-                came = self.transport.recv(&mut buffer), if listens => {
-                    if let Some(error) = self.on_recv(came, &buffer).await {
+                came = self.transport.recv_many(&mut batch), if listens => {
+                    if let Some(error) = self.on_recv(came, &batch).await {
                         return Ended::Transport(Arc::new(error));
                     }
                 }
                 () = sleep_until(self.clock.instant(deadline)) => {}
             }
-            if let Some(error) = self.drain(&mut buffer).await {
+            if let Some(error) = self.drain(&mut batch).await {
                 return Ended::Transport(Arc::new(error));
             }
         }
@@ -176,10 +198,17 @@ impl<S: Stack> Task<S> {
             }
         }
         let present_at = self.attend(now).await;
+        self.flush().await;
         let wake_at = self.shared.lock().node.wake_at().max(self.rest_until);
         let hear_at = if self.deaf_until > now { self.deaf_until } else { Time::NEVER };
         // All that was due is done: whatever says otherwise must not keep the task from waiting.
-        self.round_at.min(wake_at).min(present_at).min(hear_at).max(now + REST)
+        let next = self.round_at.min(wake_at).min(present_at).min(hear_at);
+        next.min(self.shaped_at()).max(now + REST)
+    }
+
+    /// When what waits for a cap may go.
+    fn shaped_at(&self) -> Time {
+        self.bounds.as_ref().map_or(Time::NEVER, |bounds| bounds.shaper.wake_at())
     }
 
     async fn on_round(&mut self, now: Time) {
@@ -230,65 +259,84 @@ impl<S: Stack> Task<S> {
         let _ = self.call(Input::Contact(peer)).await;
     }
 
-    /// Takes in datagrams that wait, up to [`BATCH`].
-    async fn drain(&mut self, buffer: &mut [u8]) -> Option<io::Error> {
-        for _ in 1..BATCH {
+    /// Takes in datagrams that wait, up to about [`TURN`].
+    async fn drain(&mut self, batch: &mut Batch) -> Option<io::Error> {
+        let mut taken = batch.len();
+        while taken < TURN {
             let listens = self.deaf_until <= self.clock.now();
             let came = tokio::select! {
                 biased;
-                came = self.transport.recv(buffer), if listens => came,
+                came = self.transport.recv_many(batch), if listens => came,
                 () = ready(()) => return None,
             };
-            let error = self.on_recv(came, buffer).await;
+            let error = self.on_recv(came, batch).await;
             if error.is_some() {
                 return error;
             }
+            taken += batch.len().max(1);
         }
         // There may be more for ever: other tasks have their turn first.
         yield_now().await;
         None
     }
 
-    /// Takes in a datagram, or an error; returns the error that ends the node.
-    async fn on_recv(
-        &mut self,
-        came: io::Result<(usize, SocketAddr)>,
-        buffer: &[u8],
-    ) -> Option<io::Error> {
-        match came {
-            Ok((len, from)) => {
-                self.errors = 0;
-                self.on_datagram(canonical(from), &buffer[..len.min(buffer.len())]).await;
-                None
+    /// Takes in datagrams, or an error; returns the error that ends the node.
+    async fn on_recv(&mut self, came: io::Result<()>, batch: &Batch) -> Option<io::Error> {
+        if let Err(error) = came {
+            return self.on_error(error);
+        }
+        self.errors = 0;
+        self.on_batch(batch);
+        self.send_out().await;
+        None
+    }
+
+    /// Gives the node what has come together, under one lock and at one time. What comes out waits
+    /// to be sent.
+    fn on_batch(&mut self, batch: &Batch) {
+        let clock = self.clock.read();
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.lock();
+        for (from, bytes) in batch.iter() {
+            state.counters.datagrams_in += 1;
+            state.counters.bytes_in += bytes.len() as u64;
+            let from = canonical(from);
+            match self.admit(from, bytes, clock.now) {
+                Ok(()) => {
+                    let gate = self.bounds.as_mut().map(|bounds| &mut bounds.gate);
+                    let counts = &mut state.effects.counts;
+                    let cut = gate.and_then(|gate| gate.cut(clock.now, bytes, counts));
+                    let bytes = cut.as_deref().unwrap_or(bytes);
+                    let _ = self.enter(state, clock, Input::Datagram(from, bytes));
+                }
+                Err(cause) => state.effects.counts.add("driver", cause),
             }
-            Err(error) => self.on_error(error),
         }
     }
 
-    async fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8]) {
-        {
-            let counters = &mut self.shared.lock().counters;
-            counters.datagrams_in += 1;
-            counters.bytes_in += bytes.len() as u64;
-        }
+    /// Whether the node is given a datagram, or why not.
+    fn admit(&mut self, from: SocketAddr, bytes: &[u8], now: Time) -> Result<(), &'static str> {
         if bytes.len() > self.longest {
-            return self.count("datagram too long");
+            return Err("datagram too long");
         }
         if nobody(from).is_some() {
-            return self.count("sender cannot be a peer");
+            return Err("sender cannot be a peer");
         }
         if from == self.shared.me {
-            return self.count("sender has this node's address");
+            return Err("sender has this node's address");
+        }
+        if let Some(bounds) = &mut self.bounds {
+            bounds.gate.admit(now, from, bytes.len())?;
         }
         match Header::read(bytes, self.cluster) {
-            Ok(_) if self.presence.heard(from, self.clock.now()) => {
+            Ok(_) if self.presence.heard(from, now) => {
                 self.shared.status.send_replace(Status::Connected);
             }
             Err(Foreign::Cluster(_)) => self.foreign += 1,
             // What is wrong with the others, the node counts by cause.
             _ => {}
         }
-        let _ = self.call(Input::Datagram(from, bytes)).await;
+        Ok(())
     }
 
     /// A transport error while receiving: counted, and given time to pass. Errors that peers can
@@ -305,45 +353,95 @@ impl<S: Stack> Task<S> {
 
     /// Gives the node something, and sends what comes out.
     async fn call(&mut self, input: Input<'_, S>) -> Result<Receipt, Refusal> {
-        let result = enter(&self.shared, &mut self.tape, self.clock.read(), input);
-        self.flush().await;
-        for _ in 0..GONE {
-            let Some(peer) = self.gone.pop() else { break };
-            let gone = Input::Unreachable(peer);
-            let _ = enter(&self.shared, &mut self.tape, self.clock.read(), gone);
-            self.flush().await;
-        }
-        self.gone.clear();
+        let shared = Arc::clone(&self.shared);
+        let result = self.enter(&mut shared.lock(), self.clock.read(), input);
+        self.send_out().await;
         result
     }
 
-    /// Sends what the last call has left to be sent.
+    /// Gives the node something, and writes that down if it is recorded. Datagrams that come out
+    /// wait to be sent.
+    fn enter(
+        &mut self,
+        state: &mut State<S>,
+        clock: Clock,
+        input: Input<'_, S>,
+    ) -> Result<Receipt, Refusal> {
+        let State { node, effects, .. } = state;
+        if let Some(tape) = &mut self.tape {
+            tape.note(&input, clock);
+        }
+        let result = input.give(node, clock, effects);
+        if let Some(tape) = &mut self.tape {
+            tape.came_out(effects);
+        }
+        effects.watches.clear(); // datagrams have no connections to watch
+        self.shared.events.extend(effects.events.drain(..));
+        self.outgoing.append(&mut effects.datagrams);
+        result
+    }
+
+    /// Sends what waits, tells the node which peers are gone, and sends what it says to that.
+    async fn send_out(&mut self) {
+        self.flush().await;
+        for _ in 0..GONE {
+            let Some(peer) = self.gone.pop() else { break };
+            let shared = Arc::clone(&self.shared);
+            // Only commands are refused.
+            let _ = self.enter(&mut shared.lock(), self.clock.read(), Input::Unreachable(peer));
+            self.flush().await;
+        }
+        self.gone.clear();
+    }
+
+    /// Sends what waits to be sent.
     async fn flush(&mut self) {
+        if self.outgoing.is_empty() && self.shaped_at() > self.clock.now() {
+            return;
+        }
         let mut outgoing = std::mem::take(&mut self.outgoing);
-        std::mem::swap(&mut outgoing, &mut self.shared.lock().effects.datagrams);
-        for datagram in &outgoing {
-            if nobody(datagram.to).is_some() || datagram.to == self.shared.me {
-                self.count("receiver cannot be a peer");
-                continue;
-            }
-            match send(&*self.transport, datagram).await {
-                Ok(()) => {
-                    let counters = &mut self.shared.lock().counters;
-                    counters.datagrams_out += 1;
-                    counters.bytes_out += datagram.bytes.len() as u64;
-                    counters.frames_out += u64::from(datagram.frames);
+        let before = outgoing.len();
+        let me = self.shared.me;
+        outgoing.retain(|datagram| nobody(datagram.to).is_none() && datagram.to != me);
+        for _ in outgoing.len()..before {
+            self.count("receiver cannot be a peer");
+        }
+        if let Some(bounds) = &mut self.bounds {
+            let counts = &mut self.shared.lock().effects.counts;
+            bounds.shaper.shape(self.clock.now(), &mut outgoing, counts);
+        }
+        let mut rest = &outgoing[..];
+        while let [first, others @ ..] = rest {
+            match send(&*self.transport, rest).await {
+                Ok(sent) => {
+                    let (gone, left) = rest.split_at(sent.clamp(1, rest.len()));
+                    self.count_sent(gone);
+                    rest = left;
                 }
                 Err(error) => {
                     let (blame, cause) = judge(&error);
                     self.count(cause);
                     if blame == Blame::Peer && self.gone.len() < GONE {
-                        self.gone.push(datagram.to);
+                        self.gone.push(first.to);
                     }
+                    rest = others;
                 }
             }
         }
-        outgoing.clear();
+        let effects = &mut self.shared.lock().effects;
+        for datagram in outgoing.drain(..) {
+            effects.recycle(datagram.bytes);
+        }
         self.outgoing = outgoing;
+    }
+
+    fn count_sent(&self, datagrams: &[Datagram<SocketAddr>]) {
+        let counters = &mut self.shared.lock().counters;
+        counters.datagrams_out += datagrams.len() as u64;
+        for datagram in datagrams {
+            counters.bytes_out += datagram.bytes.len() as u64;
+            counters.frames_out += u64::from(datagram.frames);
+        }
     }
 
     fn count(&self, cause: &'static str) {
@@ -361,10 +459,10 @@ impl<S: Stack> Task<S> {
 
 /// One poll: nobody waits for a peer. Not limited by tokio's budget, which would make a transport
 /// that is ready look as if it were not.
-async fn send(transport: &dyn Transport, datagram: &Datagram<SocketAddr>) -> io::Result<()> {
+async fn send(transport: &dyn Transport, datagrams: &[Datagram<SocketAddr>]) -> io::Result<usize> {
     tokio::select! {
         biased;
-        sent = unconstrained(transport.send(datagram.to, &datagram.bytes)) => sent,
+        sent = unconstrained(transport.send_many(datagrams)) => sent,
         () = ready(()) => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

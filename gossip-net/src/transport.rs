@@ -7,6 +7,9 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 use async_trait::async_trait;
 use gossip_core::Counts;
+use gossip_core::packet::Datagram;
+
+use crate::batch::Batch;
 
 /// The most bytes of a UDP datagram over IPv4: 65,535 less the two headers.
 pub const UDP_MAX: usize = 65_507;
@@ -63,6 +66,35 @@ pub trait Transport: Send + Sync + 'static {
     ///
     /// The system's. A node survives them, unless nothing but errors comes for several seconds.
     async fn recv(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)>;
+
+    /// Hands over some of these datagrams, from the first on, and returns how many, at least one.
+    /// As [`send`](Self::send), which it calls for one of them unless there is a quicker way, it
+    /// does not wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of the first datagram, as for [`send`](Self::send). `datagrams` is not empty.
+    async fn send_many(&self, datagrams: &[Datagram<SocketAddr>]) -> io::Result<usize> {
+        let Some(first) = datagrams.first() else { return Ok(0) };
+        self.send(first.to, &first.bytes).await.map(|()| 1)
+    }
+
+    /// Waits for datagrams, and puts those that have come into `batch`, at least one; what was in
+    /// it is gone. By default it [receives](Self::recv) one.
+    ///
+    /// It must be safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    async fn recv_many(&self, batch: &mut Batch) -> io::Result<()> {
+        batch.clear(1, batch.longest());
+        let slot = batch.slots().next().unwrap_or_default();
+        let most = slot.len();
+        let (len, from) = self.recv(slot).await?;
+        batch.push(from, 0..len.min(most));
+        Ok(())
+    }
 
     /// The address it is bound to here.
     ///

@@ -1,18 +1,33 @@
-//! UDP: one socket a node.
+//! UDP: one socket a node, and many datagrams a call of the system.
+//!
+//! They are received by quinn-udp: `recvmmsg` where there is one, and with what the kernel has put
+//! together (generic receive offload) taken apart again. They are sent by `sendmmsg` on Linux.
+//! Segmentation offload is not used for sending: what gossip sends at once goes to many peers, or
+//! in datagrams of many lengths.
 
-use std::io;
+use std::array;
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
+use gossip_core::packet::Datagram;
+use quinn_udp::{RecvMeta, UdpSocketState};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::batch::Batch;
 use crate::builder::SpawnError;
-use crate::transport::Transport;
+use crate::transport::{Transport, UDP_MAX};
+
+/// Datagrams received, or sent, by one call of the system at most: what quinn-udp takes.
+const SLOTS: usize = quinn_udp::BATCH_SIZE;
 
 /// A UDP socket.
 ///
 /// A full send buffer sheds the datagram: nothing ever waits for a peer. A socket bound to an IPv6
-/// address reaches IPv4 peers where the system's sockets are dual-stack (bind `[::]`).
+/// address reaches IPv4 peers where the system's sockets are dual-stack (bind `[::]`). Nothing is
+/// fragmented where the system can be told so: a datagram that is too long for the interface is
+/// refused.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -30,6 +45,7 @@ use crate::transport::Transport;
 #[derive(Debug)]
 pub struct Udp {
     socket: UdpSocket,
+    state: UdpSocketState,
     local: SocketAddr,
 }
 
@@ -53,7 +69,8 @@ impl Udp {
         // Until the reactor has said so once, a new socket counts as full.
         socket.writable().await?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, local })
+        let state = UdpSocketState::new((&socket).into())?;
+        Ok(Self { socket, state, local })
     }
 
     /// The socket, to set its buffers, its TTL or its class of traffic.
@@ -82,7 +99,60 @@ impl Transport for Udp {
         self.socket.recv_from(buffer).await
     }
 
+    #[cfg(target_os = "linux")]
+    async fn send_many(&self, datagrams: &[Datagram<SocketAddr>]) -> io::Result<usize> {
+        match datagrams {
+            [] => Ok(0),
+            [one] => self.send(one.to, &one.bytes).await.map(|()| 1),
+            many => self.socket.try_io(Interest::WRITABLE, || {
+                let to = |datagram: &Datagram<_>| self.native(datagram.to);
+                send_at_once(&self.socket, &many[..many.len().min(SLOTS)], to)
+            }),
+        }
+    }
+
+    async fn recv_many(&self, batch: &mut Batch) -> io::Result<()> {
+        // What the kernel puts together is cut if it does not fit.
+        let len = if self.state.gro_segments() > 1 { UDP_MAX + 1 } else { batch.longest() };
+        batch.clear(SLOTS, len);
+        let mut metas = [RecvMeta::default(); SLOTS];
+        let mut slots = batch.slots();
+        let mut slices: [_; SLOTS] =
+            array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+        drop(slots);
+        let receive = || self.state.recv((&self.socket).into(), &mut slices, &mut metas);
+        let came = self.socket.async_io(Interest::READABLE, receive).await?;
+        for (slot, meta) in metas.iter().take(came).enumerate() {
+            let (start, end) = (slot * len, slot * len + meta.len.min(len));
+            for start in (start..end.max(start + 1)).step_by(meta.stride.max(1)) {
+                batch.push(meta.addr, start..end.min(start + meta.stride));
+            }
+        }
+        Ok(())
+    }
+
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
     }
+}
+
+/// Sends up to [`SLOTS`] datagrams by one call, and returns how many.
+#[cfg(target_os = "linux")]
+fn send_at_once(
+    socket: &UdpSocket,
+    datagrams: &[Datagram<SocketAddr>],
+    to: impl Fn(&Datagram<SocketAddr>) -> SocketAddr,
+) -> io::Result<usize> {
+    use std::io::IoSlice;
+
+    use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+
+    let addrs: Vec<_> =
+        datagrams.iter().map(|datagram| SocketAddrAny::from(to(datagram))).collect();
+    let parts: Vec<_> = datagrams.iter().map(|datagram| [IoSlice::new(&datagram.bytes)]).collect();
+    let mut controls: [_; SLOTS] = array::from_fn(|_| SendAncillaryBuffer::default());
+    let with = addrs.iter().zip(&parts).zip(&mut controls);
+    let mut messages: Vec<_> =
+        with.map(|((addr, part), control)| MMsgHdr::new_with_addr(addr, part, control)).collect();
+    Ok(sendmmsg(socket, &mut messages, SendFlags::empty())?)
 }

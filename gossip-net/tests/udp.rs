@@ -9,7 +9,9 @@ use std::time::Duration;
 use common::{
     Averaging, Idle, News, Order, Probe, averaging, estimates, eventually, smallest_view,
 };
-use gossip_net::{Delivery, Handle, Node, SpawnError, Status};
+use gossip_net::{
+    Batch, Datagram, Delivery, Handle, Node, SpawnError, Status, Transport, Udp, canonical,
+};
 
 const TICK: Duration = Duration::from_millis(25);
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -153,4 +155,47 @@ async fn a_flood_does_not_stop_the_rounds() {
     let counters = handle.counters();
     assert!(counters.datagrams_in > 1_000, "{counters:?}");
     assert_eq!(counters.counts.get("packer", "not a gossip datagram"), counters.datagrams_in);
+}
+
+/// Sends datagrams of many lengths, more than one call of the system takes, and receives them in
+/// order.
+async fn pours(from: &Udp, to: &Udp, addr: SocketAddr) {
+    let lengths = (0..80).map(|number| number * 37 % 1_201);
+    let datagrams: Vec<_> =
+        lengths.map(|len| Datagram { to: addr, bytes: vec![len as u8; len], frames: 1 }).collect();
+    let mut rest = &datagrams[..];
+    while !rest.is_empty() {
+        let sent = from.send_many(rest).await.expect("there is room");
+        assert!((1..=rest.len()).contains(&sent), "{sent} of {}", rest.len());
+        rest = &rest[sent..];
+    }
+    let (mut batch, mut came) = (Batch::new(1_200), Vec::new());
+    while came.len() < datagrams.len() {
+        let received = tokio::time::timeout(DEADLINE, to.recv_many(&mut batch)).await;
+        received.expect("in time").expect("received");
+        assert!(!batch.is_empty());
+        came.extend(batch.iter().map(|(sender, bytes)| (sender, bytes.to_vec())));
+    }
+    let sender = SocketAddr::new(addr.ip(), from.local_addr().unwrap().port());
+    for (sent, (by, bytes)) in datagrams.iter().zip(&came) {
+        assert_eq!((canonical(*by), bytes), (sender, &sent.bytes));
+    }
+}
+
+#[tokio::test]
+async fn many_datagrams_go_and_come_at_once_over_both_families() {
+    for ip in ["127.0.0.1", "::1"] {
+        let addr = SocketAddr::new(ip.parse().unwrap(), 0);
+        let (from, to) = (Udp::bind(addr).await.unwrap(), Udp::bind(addr).await.unwrap());
+        pours(&from, &to, to.local_addr().unwrap()).await;
+    }
+}
+
+/// A socket of all IPv6 addresses sends to IPv4 ones, and hears them by their IPv4 address.
+#[tokio::test]
+async fn many_datagrams_go_and_come_at_once_over_a_dual_stack() {
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let (from, to) = (Udp::bind(any).await.unwrap(), Udp::bind(any).await.unwrap());
+    let port = to.local_addr().unwrap().port();
+    pours(&from, &to, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
 }
