@@ -9,11 +9,16 @@ use alloc::vec::Vec;
 
 use gossip_core::PeerId;
 
+use crate::message::Question;
 use crate::path::DEEPEST;
 
 /// Peers that a node exchanges with in a round: the one it chose, and those that chose it. With
 /// uniform choice more than 7 others come with probability 1e-5. Our choice.
 pub(crate) const PEERS: usize = 8;
+
+/// Questions of a peer that are answered in a round: those of three comparisons of many
+/// differences. Our choice.
+const QUESTIONS: usize = 64;
 
 /// What a message carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +35,12 @@ pub(crate) enum Kind {
     Pushed,
     /// Entries that were asked for.
     Supplied,
+    /// Sketches.
+    Sketches,
 }
 
 const LEVELS: usize = DEEPEST as usize + 1;
-const KINDS: usize = 2 * LEVELS + 4;
+const KINDS: usize = 2 * LEVELS + 5;
 
 impl Kind {
     const fn index(self) -> usize {
@@ -44,6 +51,7 @@ impl Kind {
             Self::News => 2 * LEVELS + 1,
             Self::Pushed => 2 * LEVELS + 2,
             Self::Supplied => 2 * LEVELS + 3,
+            Self::Sketches => 2 * LEVELS + 4,
         }
     }
 }
@@ -56,6 +64,8 @@ struct Served<I> {
     opened: bool,
     /// Messages that may still be sent, by kind.
     left: [u16; KINDS],
+    /// Questions that were answered in this round.
+    answered: Vec<(Question, u8)>,
 }
 
 /// What may still be sent in this round.
@@ -75,6 +85,7 @@ impl<I: PeerId> Budget<I> {
         let mut whole = [probe; KINDS];
         whole[Kind::Pushed.index()] = page;
         whole[Kind::Supplied.index()] = page;
+        whole[Kind::Sketches.index()] = page;
         Self { served: Vec::new(), whole, limit }
     }
 
@@ -107,10 +118,25 @@ impl<I: PeerId> Budget<I> {
         true
     }
 
+    /// Whether part `more` of a question of `peer` comes for the first time in this round.
+    pub(crate) fn is_new(&mut self, peer: I, of: Question, more: u8) -> bool {
+        let Some(served) = self.served(peer) else { return false };
+        let new = !served.answered.contains(&(of, more)) && served.answered.len() < QUESTIONS;
+        if new {
+            served.answered.push((of, more));
+        }
+        new
+    }
+
     fn served(&mut self, peer: I) -> Option<&mut Served<I>> {
         let known = self.served.iter().position(|served| served.peer == peer);
         if known.is_none() && self.served.len() < PEERS {
-            self.served.push(Served { peer, opened: false, left: self.whole });
+            self.served.push(Served {
+                peer,
+                opened: false,
+                left: self.whole,
+                answered: Vec::new(),
+            });
             return self.served.last_mut();
         }
         self.served.get_mut(known?)

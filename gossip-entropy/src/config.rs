@@ -43,6 +43,13 @@ pub struct Config {
     /// The most messages that are sent in one exchange for each level of the digest tree, for lists
     /// at each level, and for requests.
     pub probe: u16,
+    /// Whether sketches are kept (194 KiB, and .6 us a write), so that a difference that is small
+    /// beside the store is found in one round trip: see [`Replica`](crate::Replica). Replicas with
+    /// and without them understand each other.
+    pub sketches: bool,
+    /// How long the first answer to a question may take: somewhat more than a round trip. Later
+    /// ones are expected as soon as the first one came. With sketches only.
+    pub patience: Duration,
     /// Exchanges that peers may open with this node in a round (the paper's connection limit): 1 to
     /// 8. Who comes when they are spent is told so.
     pub limit: u8,
@@ -69,7 +76,8 @@ pub struct Config {
 
 impl Default for Config {
     /// All our choice: 2^20 keys; stamps up to 10 minutes ahead; 32 messages of entries each way,
-    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange; 8
+    /// and 16 of each other kind, which settle some 500 differences of 100 bytes in an exchange; no
+    /// sketches; half a second of patience; 8
     /// exchanges opened by peers, and one more partner after a refusal;
     /// updates ride 4 times (a blind push with that counter leaves 2 % without them, paper section
     /// 1.4, and the comparison does the rest) for a minute; deletions for 15 days everywhere, and
@@ -81,6 +89,8 @@ impl Default for Config {
             ahead: Duration::from_secs(600),
             page: 32,
             probe: 16,
+            sketches: false,
+            patience: Duration::from_millis(500),
             limit: PEERS as u8,
             hunt: 1,
             copies: 4,

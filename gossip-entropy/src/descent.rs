@@ -272,6 +272,11 @@ impl<'a, I: PeerId, const KEY: usize, const VALUE: usize> Draft<'a, I, KEY, VALU
         }
     }
 
+    /// Sends the entries in some slots.
+    pub(crate) fn push(&mut self, slots: Vec<u32>, why: Kind) {
+        slots.into_iter().all(|slot| self.send(slot, why));
+    }
+
     fn want(&mut self, position: [u8; 8]) {
         let Self { budget, ready, to, .. } = self;
         let open = || budget.take(*to, Kind::Wants);

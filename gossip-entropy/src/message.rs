@@ -4,6 +4,7 @@ use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{PeerId, message};
 
 use crate::page::{PAGE, Page};
+use crate::sketch::wire::{Ask, Frame};
 use crate::stamp::Stamp;
 use crate::tree::LEAF;
 
@@ -37,6 +38,59 @@ message! {
         Updates(Page<Update<I, KEY, VALUE>, PAGE>),
         /// Answers [`Root`](Self::Root): we differ, and no more exchanges are served in this round.
         Busy,
+        /// Opens a comparison by sketches, or goes on with it.
+        Compare {
+            /// The comparison, and the question.
+            of: Question,
+            /// The digest of everything, little-endian.
+            digest: [u8; 8],
+            /// What about.
+            ask: Ask,
+        },
+        /// A sketch.
+        Sketch(Frame),
+        /// Send the entries with these identifiers.
+        Fetch {
+            /// The comparison, and the question.
+            of: Question,
+            /// How many more such messages belong to this question.
+            more: u8,
+            /// The identifiers, little-endian.
+            ids: Bounded<[u8; 8], FETCH>,
+        },
+        /// Entries of a comparison by sketches: take what is newer. Who has opened it offers them,
+        /// and is told that they have come; the other side supplies them.
+        Entries {
+            /// The comparison.
+            of: [u8; 2],
+            /// Tells offers apart.
+            number: u8,
+            /// How many more belong to the same answer.
+            left: u8,
+            /// The entries.
+            page: Page<Update<I, KEY, VALUE>, PAGE>,
+        },
+        /// An offer has come.
+        Got {
+            /// The comparison.
+            of: [u8; 2],
+            /// Which.
+            number: u8,
+        },
+    }
+}
+
+/// Identifiers that are asked for in one message.
+pub const FETCH: usize = 128;
+
+message! {
+    /// Names a question of a comparison by sketches: a copy of one that came is not answered.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct Question {
+        /// The comparison, drawn at random by the one who opens it.
+        pub of: [u8; 2],
+        /// Which question.
+        pub turn: u8,
     }
 }
 

@@ -41,24 +41,24 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 
 use gossip_core::stack::FRAME_OVERHEAD;
-use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{
     Context, Layer, Local, ParameterError, PeerId, Peers, Protocol, Receipt, Refusal, Time, Wire,
 };
 
 use crate::budget::{Budget, Kind};
 pub use crate::command::{Command, Event};
+use crate::compare::UnderWay;
 pub use crate::config::{Config, Secret};
 use crate::descent::{Done, Draft, update};
 use crate::graves::Kept;
 use crate::merge::{Join, Merge};
-use crate::message::{Grave, Message, SITES, State, Update};
+use crate::message::{Message, State, Update};
 use crate::page::{MESSAGE, PAGE, Page};
 use crate::path::Path;
 use crate::recent::Recent;
-use crate::stamp::{Clock, Stamp, horizon};
+use crate::sketches::Sketches;
+use crate::stamp::{Clock, horizon};
 use crate::store::{Held, Merged, Store};
-use crate::tree::LEAF;
 
 /// A replica of a key-value store with keys of up to `KEY` and values of up to `VALUE` bytes.
 ///
@@ -92,20 +92,28 @@ use crate::tree::LEAF;
 #[derive(Clone)]
 pub struct Replica<I: PeerId, const KEY: usize, const VALUE: usize> {
     pub(crate) store: Store<I>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     pub(crate) recent: Recent<I>,
-    budget: Budget<I>,
+    pub(crate) budget: Budget<I>,
+    /// Messages in an exchange: of entries, and of each other kind.
+    pub(crate) page: u16,
+    pub(crate) probe: u16,
+    /// How long a first answer may take.
+    pub(crate) patience: Duration,
+    /// The number of the last change before everything here was equal to somebody else's.
+    pub(crate) settled: u64,
+    pub(crate) under_way: Option<UnderWay<I, KEY, VALUE>>,
     /// Partners that may still be tried in this round, and in any.
     hunts: u8,
     hunt: u8,
     ahead: Duration,
     /// How long all keep a certificate, and how long anybody does.
     pub(crate) retention: [u64; 2],
-    sites: u8,
+    pub(crate) sites: u8,
     /// When a peer was last heard.
     pub(crate) heard: Option<Time>,
     /// Prefixes of which changes are told; none: all.
-    prefixes: Option<BTreeSet<Box<[u8]>>>,
+    pub(crate) prefixes: Option<BTreeSet<Box<[u8]>>>,
 }
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
@@ -134,11 +142,18 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         const { assert!(Update::<I, KEY, VALUE>::MAX_LEN <= PAGE, "key and value are too long") }
         const { assert!(Message::<I, KEY, VALUE>::MAX_LEN <= MESSAGE, "a message is too long") }
         config.check()?;
+        let mut store = Store::new(config.capacity, config.secret.0, join, VALUE);
+        store.sketches = config.sketches.then(Sketches::default);
         Ok(Self {
-            store: Store::new(config.capacity, config.secret.0, join, VALUE),
+            store,
             clock: Clock::default(),
             recent: Recent::new(config.copies, config.tau),
             budget: Budget::new(config.page, config.probe, usize::from(config.limit)),
+            page: config.page,
+            probe: config.probe,
+            patience: config.patience,
+            settled: 0,
+            under_way: None,
             hunts: 0,
             hunt: config.hunt,
             ahead: config.ahead,
@@ -153,7 +168,12 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// is here. The owner vouches for it: it is sealed anew. `wall` is the wall clock in
     /// microseconds since the Unix epoch. It is not told as an [`Event`], and is not news.
     pub fn restore(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> Merged {
-        self.take(entry.sealed(self.store.secret()), wall, None).0
+        let settled = self.is_settled();
+        let merged = self.take(entry.sealed(self.store.secret()), wall, None).0;
+        if settled {
+            self.settle();
+        }
+        merged
     }
 
     /// Takes an entry at `wall`; `me` is known where a driver calls.
@@ -235,14 +255,21 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         self.store.dormant.expire(dormant);
     }
 
-    /// Takes what a peer sent.
-    fn take_from(&mut self, from: I, entry: Update<I, KEY, VALUE>, cx: &mut impl Context<Self>) {
+    /// Takes what a peer sent, and says what became of it; nothing, if it is damaged.
+    pub(crate) fn take_from(
+        &mut self,
+        from: I,
+        entry: Update<I, KEY, VALUE>,
+        cx: &mut impl Context<Self>,
+    ) -> Option<Merged> {
         if !entry.is_sound(self.store.secret()) {
-            return cx.count("damaged entry");
+            cx.count("damaged entry");
+            return None;
         }
         let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value().is_none());
         let dormant = self.store.dormant.stamp(&key);
-        match self.take(entry, cx.wall(), Some(cx.me())) {
+        let (merged, slot) = self.take(entry, cx.wall(), Some(cx.me()));
+        match (merged, slot) {
             (Merged::Taken, Some(slot)) => {
                 if self.is_told(&key) {
                     cx.emit(Event::Changed { key, stamp, deleted });
@@ -260,6 +287,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             (Merged::Full, _) => cx.count("store full"),
             (Merged::Crowded, _) => cx.count("keys of one hash"),
         }
+        Some(merged)
     }
 
     fn is_told(&self, key: &[u8]) -> bool {
@@ -268,7 +296,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     }
 
     /// The entry in `slot` is news.
-    fn note(&mut self, slot: u32, from: Option<I>, cx: &mut impl Local<Self>) {
+    pub(crate) fn note(&mut self, slot: u32, from: Option<I>, cx: &mut impl Local<Self>) {
         let micros = self.store.slot(slot).since();
         if !self.recent.note(slot, micros, cx.wall(), from) {
             cx.count("news shed");
@@ -304,17 +332,27 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         }
     }
 
+    /// Writes messages to `to`.
+    pub(crate) fn draft(
+        &mut self,
+        to: I,
+        cx: &mut impl Context<Self>,
+        write: impl FnOnce(&mut Draft<'_, I, KEY, VALUE>),
+    ) -> Done<I, KEY, VALUE> {
+        let (draw, horizon) = (cx.rng().next_u64(), horizon(cx.wall(), self.ahead));
+        let mut draft = Draft::new(&self.store, &mut self.budget, to, draw, horizon);
+        write(&mut draft);
+        draft.finish()
+    }
+
     /// Writes messages to `to` and sends them.
-    fn answer(
+    pub(crate) fn answer(
         &mut self,
         to: I,
         cx: &mut impl Context<Self>,
         write: impl FnOnce(&mut Draft<'_, I, KEY, VALUE>),
     ) {
-        let (draw, horizon) = (cx.rng().next_u64(), horizon(cx.wall(), self.ahead));
-        let mut draft = Draft::new(&self.store, &mut self.budget, to, draw, horizon);
-        write(&mut draft);
-        let Done { messages, short, odd } = draft.finish();
+        let Done { messages, short, odd } = self.draft(to, cx, write);
         for message in messages {
             cx.send(to, message);
         }
@@ -325,56 +363,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             cx.count("not of this tree");
         }
     }
-
-    fn write(
-        &mut self,
-        key: Blob<KEY>,
-        state: impl FnOnce(Stamp<I>) -> State<I, VALUE>,
-        cx: &mut impl Local<Self>,
-    ) -> Result<Receipt, Refusal> {
-        if self.store.is_full() && !self.store.knows(&key) {
-            return Err(Refusal::Full { limit: self.store.used() });
-        }
-        let stamp = self.clock.stamp(cx.wall(), cx.me());
-        let stamp = stamp.ok_or(Refusal::Invalid("the wall clock stands at the end of time"))?;
-        let state = state(stamp);
-        let entry = Update { key, stamp, state, check: [0; 8] }.sealed(self.store.secret());
-        match self.take(entry, stamp.micros, None) {
-            (Merged::Taken, Some(slot)) => self.note(slot, None, cx),
-            (Merged::Invalid, _) => return Err(Refusal::Invalid("the value does not merge")),
-            _ => return Err(Refusal::Full { limit: LEAF }),
-        }
-        Ok(Receipt::default())
-    }
-
-    /// A certificate's retention sites: random peers of whom this node knows.
-    fn draw_sites<D: Peers<Id = I>>(
-        &self,
-        below: &D,
-        cx: &mut impl Local<Self>,
-    ) -> Bounded<I, SITES> {
-        let mut sites = Bounded::new();
-        for _ in 0..4 * self.sites {
-            let drawn = below.sample(cx.rng()).filter(|peer| !sites.contains(peer));
-            if sites.len() < usize::from(self.sites) {
-                sites.fill(drawn);
-            }
-        }
-        sites
-    }
-
-    fn subscribe(&mut self, prefix: Box<[u8]>, wanted: bool) -> Result<Receipt, Refusal> {
-        let prefixes = self.prefixes.get_or_insert_default();
-        if wanted && prefixes.len() >= PREFIXES && !prefixes.contains(&prefix) {
-            return Err(Refusal::Full { limit: PREFIXES });
-        }
-        let _ = if wanted { prefixes.insert(prefix) } else { prefixes.remove(&prefix) };
-        Ok(Receipt::default())
-    }
 }
-
-/// The most prefixes subscribed to.
-const PREFIXES: usize = 64;
 
 /// Bytes kept for what follows the news in the same datagram: digests of the root's children, the
 /// longer of the two, with their frame, and the page's own kind and length.
@@ -389,6 +378,10 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Protocol for Replica<I, KE
     fn version(&self) -> u64 {
         self.store.changed()
     }
+
+    fn wake_at(&self) -> Time {
+        self.under_way.as_ref().map_or(Time::NEVER, UnderWay::due)
+    }
 }
 
 impl<I, const KEY: usize, const VALUE: usize, D> Layer<D> for Replica<I, KEY, VALUE>
@@ -402,7 +395,17 @@ where
         self.discard(cx);
         let Some(to) = below.sample(cx.rng()).filter(|&peer| peer != cx.me()) else { return };
         self.tell_news(to, cx);
-        cx.send(to, Message::Root(self.digest().to_le_bytes()));
+        if self.is_settled() || !self.compare(to, cx) {
+            cx.send(to, Message::Root(self.digest().to_le_bytes()));
+        }
+    }
+
+    fn on_wake(&mut self, _: &D, cx: &mut impl Context<Self>) {
+        self.wake(cx);
+    }
+
+    fn on_unreachable(&mut self, _: &D, peer: I, _: &mut impl Context<Self>) {
+        self.is_descending(peer);
     }
 
     fn on_message(
@@ -414,25 +417,44 @@ where
     ) {
         self.end_silence(cx);
         match message {
-            Message::Root(digest) if u64::from_le_bytes(digest) == self.digest() => {}
-            Message::Root(_) if !self.budget.open(from) => {
+            Message::Root(digest) | Message::Compare { digest, .. }
+                if u64::from_le_bytes(digest) == self.digest() =>
+            {
+                self.settle();
+            }
+            Message::Root(_) | Message::Compare { .. } if !self.budget.open(from) => {
                 cx.count("exchange refused");
                 cx.send(from, Message::Busy);
             }
             Message::Root(_) => {
                 self.tell_news(from, cx);
-                self.answer(from, cx, |draft| draft.describe(Path::ROOT));
+                if self.under_way.is_some() || !self.compare(from, cx) {
+                    self.answer(from, cx, |draft| draft.describe(Path::ROOT));
+                }
             }
+            Message::Compare { of, ask, .. } => self.on_compare(from, of, &ask, cx),
+            Message::Sketch(frame) => self.on_sketch(from, &frame, cx),
+            Message::Fetch { of, more, ids } => self.on_fetch(from, of, more, &ids, cx),
+            Message::Entries { of, number, left, page } => {
+                self.on_entries(from, (of, number, left), &page, cx);
+            }
+            Message::Got { of, number } => self.on_got(from, of, number, cx),
             Message::Digests { salt, nodes } => {
+                self.is_descending(from);
                 self.answer(from, cx, |draft| draft.compare(salt, &nodes));
             }
             Message::Lists { salt, lists } => {
                 self.answer(from, cx, |draft| draft.settle(salt, &lists));
             }
-            Message::Busy => self.try_another(below, from, cx),
+            Message::Busy => {
+                self.is_descending(from);
+                self.try_another(below, from, cx);
+            }
             Message::Wants(wants) => self.answer(from, cx, |draft| draft.supply(&wants)),
             Message::Updates(page) => {
-                page.iter().for_each(|entry| self.take_from(from, entry, cx));
+                for entry in page.iter() {
+                    self.take_from(from, entry, cx);
+                }
             }
         }
     }
@@ -443,19 +465,7 @@ where
         command: Self::Command,
         cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
-        match command {
-            Command::Set { key, value } => self.write(key, |_| State::Value(value), cx),
-            Command::Delete { .. } if self.store.merges() => {
-                Err(Refusal::Invalid("values that merge are not deleted"))
-            }
-            Command::Delete { key } => {
-                let sites = self.draw_sites(below, cx);
-                let grave = |stamp: Stamp<I>| Grave { activated: stamp.micros, sites };
-                self.write(key, |stamp| State::Deleted(grave(stamp)), cx)
-            }
-            Command::Subscribe { prefix } => self.subscribe(prefix.into_bytes(), true),
-            Command::Unsubscribe { prefix } => self.subscribe(prefix.into_bytes(), false),
-        }
+        self.obey(below, command, cx)
     }
 }
 

@@ -32,6 +32,7 @@ use crate::graves::Dormant;
 use crate::merge::Join;
 use crate::message::Grave;
 use crate::seal::seal;
+use crate::sketches::Sketches;
 use crate::stamp::Stamp;
 use crate::tree::Tree;
 
@@ -95,7 +96,7 @@ pub(crate) struct Slot<I: PeerId> {
     /// Its seal, as it came.
     pub(crate) check: [u8; 8],
     /// The number of its last change.
-    changed: u64,
+    pub(crate) changed: u64,
 }
 
 impl<I: PeerId> Slot<I> {
@@ -114,6 +115,8 @@ pub(crate) struct Store<I: PeerId> {
     keys: BTreeMap<Arc<[u8]>, u32>,
     slots: Vec<Slot<I>>,
     tree: Tree,
+    /// Sketches of all entries, where they are kept.
+    pub(crate) sketches: Option<Sketches>,
     /// Slots by the number of their last change.
     changes: BTreeMap<u64, u32>,
     changed: u64,
@@ -141,6 +144,7 @@ impl<I: PeerId> Store<I> {
             keys: BTreeMap::new(),
             slots: Vec::new(),
             tree: Tree::new(),
+            sketches: None,
             changes: BTreeMap::new(),
             changed: 0,
             graves: BTreeSet::new(),
@@ -236,6 +240,9 @@ impl<I: PeerId> Store<I> {
     fn remember(&mut self, slot: u32) {
         self.changed += 1;
         self.changes.insert(self.changed, slot);
+        if let Some(sketches) = &mut self.sketches {
+            sketches.insert(&self.tree, slot);
+        }
         let entry = &mut self.slots[slot as usize];
         entry.changed = self.changed;
         if let Some(grave) = entry.state.grave() {
@@ -244,6 +251,9 @@ impl<I: PeerId> Store<I> {
     }
 
     fn forget(&mut self, slot: u32) {
+        if let Some(sketches) = &mut self.sketches {
+            sketches.remove(&self.tree, slot);
+        }
         let entry = &self.slots[slot as usize];
         self.changes.remove(&entry.changed);
         if let Some(grave) = entry.state.grave() {
@@ -257,7 +267,7 @@ impl<I: PeerId> Store<I> {
     }
 
     /// Where a key stands in the tree.
-    fn place(&self, key: &[u8]) -> u64 {
+    pub(crate) fn place(&self, key: &[u8]) -> u64 {
         SipHasher24::new_with_keys(self.secret[0], !self.secret[1]).hash(key)
     }
 

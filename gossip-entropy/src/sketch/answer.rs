@@ -55,12 +55,24 @@ pub fn cost(set: &SetSketch, ask: &Ask) -> u64 {
 /// Answers `ask` about `set`, with `most` frames of cells at most. Nothing, if the question is
 /// none.
 pub fn answer(set: &SetSketch, ask: &Ask, most: usize) -> Vec<Frame> {
+    answer_with_spare(set, ask, most, |_| 0)
+}
+
+/// As [`answer`], with more frames than are likely to be needed: `spare` says how many, by how many
+/// are.
+pub(crate) fn answer_with_spare(
+    set: &SetSketch,
+    ask: &Ask,
+    most: usize,
+    spare: impl FnOnce(usize) -> usize,
+) -> Vec<Frame> {
     let mut frames = Vec::new();
     match &ask.need {
         Need::First(theirs) => {
             let Some(theirs) = Estimator::from_bytes(theirs) else { return frames };
             let (capacity, count) = plan(set.estimator().distance(&theirs));
-            let count = count.min(FRAMES).min(most);
+            let spare = if count > 0 { spare(count) } else { 0 };
+            let count = count.saturating_add(spare).min(FRAMES).min(most);
             frames.extend(root(set, ask, capacity, count));
             frames.extend((0..count).filter_map(|frame| cells(set, ask, frame)));
         }

@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use gossip_core::node::{Clock, Config as NodeConfig, Effects, Node};
-use gossip_core::random::Key;
 use gossip_core::sampling::Fixed;
-use gossip_core::{Counts, PeerId, Protocol, Random, Receipt, Refusal, Time, stack};
+use gossip_core::{Counts, PeerId, Protocol, Receipt, Refusal, Time, stack};
 use gossip_entropy::message::Update;
 use gossip_entropy::{Command, Config, Replica, Stamp};
 
@@ -22,7 +21,7 @@ stack! {
 
 pub(crate) type Data = Replica<u32, 32, 128>;
 pub(crate) type Entry = Update<u32, 32, 128>;
-type Asked = <Site<u32> as Protocol>::Command;
+pub(crate) type Asked = <Site<u32> as Protocol>::Command;
 
 /// The wall clock when tests begin: November 2026.
 pub(crate) const WALL: u64 = 1_795_000_000_000_000;
@@ -59,11 +58,6 @@ pub(crate) struct Pair {
     rounds: u64,
     /// Time that passed without rounds, in microseconds.
     slept: u64,
-    /// The share of datagrams that is lost, and what decides which.
-    loss: f64,
-    random: Random,
-    /// Round trips: of each exchange, half its longest chain of answers.
-    pub(crate) trips: u32,
     pub(crate) bytes: usize,
     pub(crate) datagrams: usize,
     pub(crate) longest: usize,
@@ -81,19 +75,11 @@ impl Pair {
             effects: Effects::default(),
             rounds: 0,
             slept: 0,
-            loss: 0.0,
-            random: Key::new(seed).random(77),
-            trips: 0,
             bytes: 0,
             datagrams: 0,
             longest: 0,
             record: Vec::new(),
         }
-    }
-
-    /// Loses this share of datagrams from now on.
-    pub(crate) fn lose(&mut self, share: f64) {
-        self.loss = share;
     }
 
     /// Time passes, in which nothing happens.
@@ -177,28 +163,23 @@ impl Pair {
     }
 
     pub(crate) fn forget_traffic(&mut self) {
-        (self.bytes, self.datagrams, self.trips) = (0, 0, 0);
+        (self.bytes, self.datagrams) = (0, 0);
     }
 
     fn deliver(&mut self, from: u32) {
         let mut queue = VecDeque::new();
-        queue.extend(self.effects.datagrams.drain(..).map(|datagram| (from, 1, datagram)));
-        let (clock, mut longest) = (self.clock(), 0_u32);
-        while let Some((from, hops, datagram)) = queue.pop_front() {
-            longest = longest.max(hops);
+        queue.extend(self.effects.datagrams.drain(..).map(|datagram| (from, datagram)));
+        let clock = self.clock();
+        while let Some((from, datagram)) = queue.pop_front() {
             self.bytes += datagram.bytes.len();
             self.datagrams += 1;
             self.longest = self.longest.max(datagram.bytes.len());
             if self.record.len() < 10_000 {
                 self.record.push(datagram.bytes.clone());
             }
-            if self.loss > 0.0 && self.random.chance(self.loss) {
-                continue;
-            }
             let to = datagram.to;
             self.nodes[to as usize].datagram(from, &datagram.bytes, clock, &mut self.effects);
-            queue.extend(self.effects.datagrams.drain(..).map(|datagram| (to, hops + 1, datagram)));
+            queue.extend(self.effects.datagrams.drain(..).map(|datagram| (to, datagram)));
         }
-        self.trips += longest.div_ceil(2);
     }
 }
