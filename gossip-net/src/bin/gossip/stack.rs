@@ -2,17 +2,13 @@
 //!
 //! Not a protocol: a stack of protocols, and their parameters.
 
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use gossip_aggregate::{Average, Count, Leaders, Mean, push_pull};
 use gossip_core::membership::{self, Swim};
 use gossip_core::sampling::{Cyclon, cyclon};
-use gossip_core::{
-    Blob, Context, Describe, Finite, Layer, Nothing, ParameterError, PeerId, Protocol, message,
-    stack,
-};
+use gossip_core::{Blob, Card, Finite, ParameterError, PeerId, Protocol, message, stack};
 use gossip_dissem::{RumorMongering, rumor};
 use gossip_entropy::Replica;
 use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
@@ -71,7 +67,7 @@ stack! {
     #[derive(Debug)]
     pub(crate) struct Agent<I: PeerId> {
         /// What this node tells of itself.
-        card: Card<I>,
+        card: Card<I, Name>,
         /// Who is a member, and who has failed.
         #[uses(card)]
         members: Swim<I, Name>,
@@ -132,7 +128,7 @@ impl Start {
             (push_pull::Config::founding(mean), push_pull::Config::founding(count))
         };
         Ok(Agent::new(
-            Card { name, id: PhantomData },
+            Card::of(name),
             Swim::new(members)?,
             Cyclon::new(cyclon::Config::default())?.patience(patience)?,
             TMan::new(tman::Config::new(RingRank::hashed()))?.patience(patience)?,
@@ -143,33 +139,5 @@ impl Start {
             RumorMongering::new(rumor::Config::push_pull(INTEREST))?,
             Replica::new(gossip_entropy::Config::default())?,
         ))
-    }
-}
-
-/// Tells the membership this node's name. It sends nothing.
-#[derive(Clone, Debug)]
-pub(crate) struct Card<I> {
-    name: Name,
-    id: PhantomData<fn() -> I>,
-}
-
-impl<I: PeerId> Protocol for Card<I> {
-    type Id = I;
-    type Message = Nothing;
-    type Event = Nothing;
-    type Command = Nothing;
-}
-
-impl<I: PeerId, D: ?Sized> Layer<D> for Card<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
-
-    fn on_message(&mut self, _: &D, _: I, never: Nothing, _: &mut impl Context<Self>) {
-        match never {}
-    }
-}
-
-impl<I> Describe<Name> for Card<I> {
-    fn describe(&self) -> Name {
-        self.name.clone()
     }
 }
