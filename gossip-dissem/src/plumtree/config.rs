@@ -110,9 +110,9 @@ pub struct Config {
 
 impl Default for Config {
     /// Ours, for links of up to about 100 ms that lose datagrams: a tree for each origin, which
-    /// grows on demand, for a thousand nodes; ask after 80 ms; gather announcements for 20 ms; confirm after 200 ms, and
-    /// repeat after 500. The paper's threshold for many publishers, 7. Room for 16 rounds of full
-    /// intake.
+    /// grows on demand, of a thousand nodes; ask after 80 ms; gather announcements for 20 ms;
+    /// confirm after 200 ms, and repeat after 500. The paper's threshold for many publishers, 7.
+    /// Room for 16 rounds of full intake.
     fn default() -> Self {
         Self {
             trees: Trees::OnDemand,

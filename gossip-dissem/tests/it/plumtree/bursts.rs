@@ -29,8 +29,9 @@ fn first_median(config: Config, seed: u64) -> u128 {
     latencies[latencies.len() / 2]
 }
 
-/// With a burst that reaches half of the group, half of the nodes hear an origin's first publication
-/// in 1.5 times a flood's median at most. The control: without it, it takes twice as long at the least.
+/// With a burst that reaches half of the group, half of the nodes hear an origin's first
+/// publication in 1.5 times a flood's median at most. The control: without it, it takes twice as
+/// long at the least.
 #[test]
 fn a_burst_makes_first_publications_quick() {
     let bursts = Config { burst: 600, ..Config::default() };

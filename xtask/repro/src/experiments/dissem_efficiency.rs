@@ -1,21 +1,20 @@
 //! All protocols of dissemination side by side, in virtual time, with loss and churn.
 
+mod stacks;
+
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
+use gossip_core::Protocol;
 use gossip_core::random::{Key, Random};
-use gossip_core::sampling::{Cyclon, HyParView, cyclon, hyparview};
 use gossip_core::sim::dynamics::{Dynamics, Exit, Model};
 use gossip_core::sim::event::{self, Simulation, Status};
 use gossip_core::sim::link::{Latency, Network};
-use gossip_core::{
-    Blob, Context, Layer, PeerId, Peers, Protocol, Receipt, Refusal, message, stack,
-};
-use gossip_dissem::plumtree::{self, Plumtree, Trees};
-use gossip_dissem::{MedianCounter, RumorMongering, median, rumor};
 
 use xtask_repro::experiment::{Experiment, Metric, Published, Sample};
 use xtask_repro::params::{Param, Params};
+
+use stacks::{Boxed, Counted, Flooding, Rumors, Spreads, Tree, value};
 
 /// `dissem-efficiency`.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +25,9 @@ static PARAMS: [Param; 13] = [
     Param::choice(
         "protocol",
         "plumtree",
-        &["plumtree", "paper", "flood", "push", "push-pull", "median"],
-        "what spreads; `paper` is Plumtree for links that lose nothing, the control",
+        &["plumtree", "paper", "flood", "push", "push-pull", "median", "adaptive"],
+        "what spreads; `paper`, the control, is Plumtree for links that lose nothing; `adaptive` \
+         stands over SWIM",
     ),
     Param::choice(
         "trees",
@@ -42,7 +42,7 @@ static PARAMS: [Param; 13] = [
         20,
         0..=100_000,
         "nodes",
-        "that publish, in turn; 0: any node, at random, none again before it must",
+        "that publish, in turn; 0: any, at random, none again before it must",
     ),
     Param::int("messages", 1_000, 1..=100_000, "messages", "published and measured"),
     Param::float("rate", 10.0, 0.1..=1_000.0, "messages a second", "published in all"),
@@ -97,6 +97,7 @@ impl Experiment for DissemEfficiency {
             "flood" => flood.clone(),
             "push" | "push-pull" => measure::<Rumors<u32>>(params, seed),
             "median" => measure::<Counted<u32>>(params, seed),
+            "adaptive" => measure::<Boxed<u32>>(params, seed),
             _ => measure::<Tree<u32>>(params, seed),
         };
         let deliveries = found.latencies.len() as f64;
@@ -131,246 +132,6 @@ impl Experiment for DissemEfficiency {
             "median_ratio" => goal(1.5),
             _ => None,
         }
-    }
-}
-
-/// A value: its number, and bytes that say nothing.
-type Value = Blob<256>;
-
-fn value(number: u32, size: usize) -> Value {
-    let mut bytes = number.to_le_bytes().to_vec();
-    bytes.resize(size.max(4), 0);
-    Blob::new(bytes).expect("at most 256 bytes")
-}
-
-fn number(value: &Value) -> u32 {
-    value.first_chunk().map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes))
-}
-
-message! {
-    /// A value that floods.
-    #[derive(PartialEq)]
-    struct Wave {
-        value: Value,
-    }
-}
-
-message! {
-    /// Publish this.
-    #[derive(PartialEq)]
-    struct Publish {
-        value: Value,
-    }
-}
-
-/// Passes on what is new over every link but the one it came by.
-#[derive(Clone, Debug)]
-struct Flood<I> {
-    seen: BTreeSet<u32>,
-    sent: u64,
-    id: core::marker::PhantomData<fn() -> I>,
-}
-
-impl<I: PeerId> Flood<I> {
-    fn pass_on<D: Peers<Id = I>>(
-        &mut self,
-        below: &D,
-        from: Option<I>,
-        value: &Value,
-        cx: &mut impl Context<Self>,
-    ) {
-        if self.seen.insert(number(value)) {
-            cx.emit(number(value));
-            below.for_each(|peer, _| {
-                if Some(peer) != from {
-                    self.sent += 1;
-                    cx.send(peer, Wave { value: value.clone() });
-                }
-            });
-        }
-    }
-}
-
-impl<I: PeerId> Protocol for Flood<I> {
-    type Id = I;
-    type Message = Wave;
-    type Event = u32;
-    type Command = Publish;
-}
-
-impl<I: PeerId, D: Peers<Id = I>> Layer<D> for Flood<I> {
-    fn on_round(&mut self, _: &D, _: &mut impl Context<Self>) {}
-
-    fn on_message(&mut self, below: &D, from: I, wave: Wave, cx: &mut impl Context<Self>) {
-        self.pass_on(below, Some(from), &wave.value, cx);
-    }
-
-    fn on_command(
-        &mut self,
-        below: &D,
-        publish: Publish,
-        cx: &mut impl Context<Self>,
-    ) -> Result<Receipt, Refusal> {
-        self.pass_on(below, None, &publish.value, cx);
-        Ok(Receipt::default())
-    }
-}
-
-stack! {
-    struct Flooding<I: PeerId> {
-        peers: HyParView<I, 5, 30>,
-        #[uses(peers)]
-        news: Flood<I>,
-    }
-}
-
-stack! {
-    struct Tree<I: PeerId> {
-        peers: HyParView<I, 5, 30>,
-        #[uses(peers)]
-        news: Plumtree<I, Value>,
-    }
-}
-
-stack! {
-    struct Rumors<I: PeerId> {
-        peers: Cyclon<I, 20>,
-        #[uses(peers)]
-        news: RumorMongering<I, Value>,
-    }
-}
-
-stack! {
-    struct Counted<I: PeerId> {
-        peers: Cyclon<I, 20>,
-        #[uses(peers)]
-        news: MedianCounter<I, Value>,
-    }
-}
-
-/// What the measurement needs to know of a stack.
-trait Spreads: Layer<(), Id = u32> + Sized + Send + 'static {
-    fn make(params: &Params) -> Self;
-    fn publish(value: Value) -> Self::Command;
-    fn heard(event: &Self::Event) -> Option<u32>;
-    fn sent(&self) -> u64;
-}
-
-fn links() -> HyParView<u32, 5, 30> {
-    HyParView::new(hyparview::Config::default()).expect("the default")
-}
-
-fn views() -> Cyclon<u32, 20> {
-    Cyclon::new(cyclon::Config::default()).expect("the default")
-}
-
-type FloodTold = <Flooding<u32> as Protocol>::Event;
-
-impl Spreads for Flooding<u32> {
-    fn make(_: &Params) -> Self {
-        let id = core::marker::PhantomData;
-        Self::new(links(), Flood { seen: BTreeSet::new(), sent: 0, id })
-    }
-
-    fn publish(value: Value) -> Self::Command {
-        <Self as Protocol>::Command::news(Publish { value })
-    }
-
-    fn heard(event: &Self::Event) -> Option<u32> {
-        match event {
-            FloodTold::news(number) => Some(*number),
-            FloodTold::peers(never) => match *never {},
-        }
-    }
-
-    fn sent(&self) -> u64 {
-        self.news.sent
-    }
-}
-
-type TreeTold = <Tree<u32> as Protocol>::Event;
-
-impl Spreads for Tree<u32> {
-    fn make(params: &Params) -> Self {
-        let mut config = match params.choice("protocol") {
-            "paper" => plumtree::Config::paper(),
-            _ => plumtree::Config::default(),
-        };
-        config.timeout1 = Duration::from_millis(params.count("timeout1") as u64);
-        config.burst = params.count("burst");
-        match params.choice("trees") {
-            "shared" => config.trees = Trees::Shared,
-            "own" => config.trees = Trees::PerOrigin,
-            "demand" => config.trees = Trees::OnDemand,
-            _ => {}
-        }
-        Self::new(links(), Plumtree::new(config).expect("valid"))
-    }
-
-    fn publish(value: Value) -> Self::Command {
-        <Self as Protocol>::Command::news(plumtree::Command::Publish(value))
-    }
-
-    fn heard(event: &Self::Event) -> Option<u32> {
-        match event {
-            TreeTold::news(plumtree::Event::Delivered { value, .. }) => Some(number(value)),
-            TreeTold::peers(never) => match *never {},
-        }
-    }
-
-    fn sent(&self) -> u64 {
-        self.news.traffic().payloads
-    }
-}
-
-type RumorsTold = <Rumors<u32> as Protocol>::Event;
-
-impl Spreads for Rumors<u32> {
-    fn make(params: &Params) -> Self {
-        let config = match params.choice("protocol") {
-            "push" => rumor::Config::push(4),
-            _ => rumor::Config::push_pull(2),
-        };
-        Self::new(views(), RumorMongering::new(config).expect("valid"))
-    }
-
-    fn publish(value: Value) -> Self::Command {
-        <Self as Protocol>::Command::news(rumor::Command::Publish(value))
-    }
-
-    fn heard(event: &Self::Event) -> Option<u32> {
-        match event {
-            RumorsTold::news(rumor::Event::Delivered { value, .. }) => Some(number(value)),
-            _ => None,
-        }
-    }
-
-    fn sent(&self) -> u64 {
-        let traffic = self.news.traffic();
-        traffic.pushed + traffic.answered + traffic.spared + traffic.mailed
-    }
-}
-
-type CountedTold = <Counted<u32> as Protocol>::Event;
-
-impl Spreads for Counted<u32> {
-    fn make(_: &Params) -> Self {
-        Self::new(views(), MedianCounter::new(median::Config::default()).expect("the default"))
-    }
-
-    fn publish(value: Value) -> Self::Command {
-        <Self as Protocol>::Command::news(median::Command::Publish(value))
-    }
-
-    fn heard(event: &Self::Event) -> Option<u32> {
-        match event {
-            CountedTold::news(median::Event::Delivered { value, .. }) => Some(number(value)),
-            CountedTold::peers(_) => None,
-        }
-    }
-
-    fn sent(&self) -> u64 {
-        self.news.traffic().pushed + self.news.traffic().answered
     }
 }
 
