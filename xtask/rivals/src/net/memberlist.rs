@@ -139,7 +139,7 @@ impl Contender for Rival {
     }
 
     async fn holds(&self, name: &str) -> bool {
-        // Not by `num_members_by`: that sees the state that a node told of itself, not what is held.
+        // Not by `num_members_by`: that sees the state that a node told of itself.
         self.list.online_members().await.iter().any(|node| node.id().as_str() == name)
     }
 
