@@ -63,7 +63,8 @@ async fn cluster(n: usize, tick: Duration, join: bool) -> Vec<Live> {
     let mut nodes: Vec<Live> = Vec::new();
     for at in 0..n {
         let contact = nodes.first().map(Live::id);
-        let builder = builder(at, tick, join && at > 0).contacts(contact);
+        // Nobody reads events here: what is kept for a reader is not to be taken for growth.
+        let builder = builder(at, tick, join && at > 0).contacts(contact).events(4);
         nodes.push(Box::pin(builder.spawn()).await.unwrap());
     }
     nodes
