@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 use crate::Stack;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
+use crate::hello::{Card, Greeter, LANE, VERSIONS};
 use crate::keyring::Keyring;
+use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::presence::Presence;
 use crate::sealed::Sealed;
@@ -51,6 +53,8 @@ impl Node {
             mtu: DATAGRAM,
             events: EVENTS,
             limits: Limits::default(),
+            capabilities: 0,
+            lane: None,
             record: None,
         }
     }
@@ -93,6 +97,8 @@ pub struct Builder<S> {
     mtu: usize,
     events: usize,
     limits: Limits,
+    capabilities: u16,
+    lane: Option<Box<dyn Lane>>,
     record: Option<Record>,
 }
 
@@ -215,6 +221,21 @@ impl<S: Stack> Builder<S> {
         self
     }
 
+    /// A lane for what does not fit a datagram: see [`lane`](crate::lane). Peers find it at the
+    /// address by which they know this node, and its own port.
+    pub fn lane(mut self, lane: impl Lane) -> Self {
+        self.lane = Some(Box::new(lane));
+        self
+    }
+
+    /// What this node can do, in bits that mean something to its owner: peers see them in the upper
+    /// half of [`PeerInfo::capabilities`](crate::PeerInfo::capabilities), so that what only some
+    /// nodes understand is said to these only.
+    pub const fn capabilities(mut self, bits: u16) -> Self {
+        self.capabilities = bits;
+        self
+    }
+
     /// Records all that the node is given, to `out`, from its start on, for `most` bytes, so that
     /// [`Replay`](gossip_core::flight::Replay) can do it again: some 50 bytes a round, and each
     /// datagram that comes with 15 more. `about` is what one must know to make the same stack
@@ -275,13 +296,21 @@ impl<S: Stack> Builder<S> {
         let pace = Pace { tick, jitter, phase: self.phase };
         let presence = Presence::new(contacts, tick);
 
-        let shared = Shared::new(node, self.events, presence.initial(), me, bound);
+        let versions = (*VERSIONS.start(), *VERSIONS.end());
+        let port = self.lane.as_ref().map(|lane| lane.local_addr().map(|addr| addr.port()));
+        let port = port.transpose().map_err(SpawnError::Transport)?;
+        let has_lane = if port.is_some() { LANE } else { 0 };
+        let capabilities = u32::from(self.capabilities) << 16 | has_lane;
+        let card = Card { versions, capabilities, lane: port.unwrap_or_default() };
+        let greeter = Greeter::new(cluster, card, tick);
+        let shared = Shared::new(node, self.events, presence.initial(), me, bound, greeter);
         let shared = Arc::new(shared);
         let (asks, asked) = mpsc::channel(COMMANDS);
         let longest = self.mtu.max(DATAGRAM);
         let bounds = Bounds::new(&self.limits, self.mtu);
         let task = Task::new(
-            &shared, asked, transport, cluster, longest, pace, presence, key, bounds, tape,
+            &shared, asked, transport, cluster, longest, pace, presence, key, bounds, self.lane,
+            tape,
         );
         let task = tokio::spawn(task.run());
         let handle = Handle { shared: Arc::clone(&shared), asks, task: task.abort_handle() };
