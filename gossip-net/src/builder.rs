@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gossip_core::ParameterError;
 use gossip_core::id::digest;
 use gossip_core::node::{self, Config};
 use gossip_core::packet::{ClusterId, DATAGRAM};
 use gossip_core::random::Key;
+use gossip_core::{ParameterError, Protocol};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::Stack;
 use crate::end::Ended;
@@ -215,7 +216,9 @@ impl<S: Stack> Builder<S> {
     /// default there are none.
     ///
     /// What may not be sent yet waits, for a bounded time and in bounded memory; what is shed,
-    /// and what came above a cap, is counted by cause, under the layer's name or the driver's.
+    /// and what came above a cap, is counted by cause, under the layer's name or the driver's. What
+    /// still waits when the node leaves is not sent: let the layer that says good-bye be of
+    /// [control](crate::LayerLimits::control).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
@@ -296,12 +299,7 @@ impl<S: Stack> Builder<S> {
         let pace = Pace { tick, jitter, phase: self.phase };
         let presence = Presence::new(contacts, tick);
 
-        let versions = (*VERSIONS.start(), *VERSIONS.end());
-        let port = self.lane.as_ref().map(|lane| lane.local_addr().map(|addr| addr.port()));
-        let port = port.transpose().map_err(SpawnError::Transport)?;
-        let has_lane = if port.is_some() { LANE } else { 0 };
-        let capabilities = u32::from(self.capabilities) << 16 | has_lane;
-        let card = Card { versions, capabilities, lane: port.unwrap_or_default() };
+        let card = card(self.capabilities, self.lane.as_deref()).map_err(SpawnError::Transport)?;
         let greeter = Greeter::new(cluster, card, tick);
         let shared = Shared::new(node, self.events, presence.initial(), me, bound, greeter);
         let shared = Arc::new(shared);
@@ -314,16 +312,7 @@ impl<S: Stack> Builder<S> {
         );
         let task = tokio::spawn(task.run());
         let handle = Handle { shared: Arc::clone(&shared), asks, task: task.abort_handle() };
-        let warden = Warden::of(shared);
-        tokio::spawn(async move {
-            warden.end(match task.await {
-                Ok(ended) => ended,
-                Err(error) if error.is_panic() => {
-                    Ended::Panicked(message(error.into_panic().as_ref()))
-                }
-                Err(_) => Ended::Stopped,
-            });
-        });
+        tokio::spawn(watch(Warden::of(shared), task));
         Ok(handle)
     }
 
@@ -361,6 +350,26 @@ impl Place {
             Self::Bind(addr) => Ok(Box::new(Udp::bind(addr).await?)),
         }
     }
+}
+
+/// What a node tells others of itself.
+fn card(capabilities: u16, lane: Option<&dyn Lane>) -> io::Result<Card> {
+    let lane = lane.map(|lane| lane.local_addr().map(|addr| addr.port())).transpose()?;
+    let has_lane = if lane.is_some() { LANE } else { 0 };
+    Ok(Card {
+        versions: (*VERSIONS.start(), *VERSIONS.end()),
+        capabilities: u32::from(capabilities) << 16 | has_lane,
+        lane: lane.unwrap_or_default(),
+    })
+}
+
+/// Waits for the end of a node's task, and says how it was.
+async fn watch<S: Protocol>(warden: Warden<S>, task: JoinHandle<Ended>) {
+    warden.end(match task.await {
+        Ok(ended) => ended,
+        Err(error) if error.is_panic() => Ended::Panicked(message(error.into_panic().as_ref())),
+        Err(_) => Ended::Stopped,
+    });
 }
 
 /// The address by which peers know a node that is bound to `bound`.

@@ -32,8 +32,8 @@ const LATELY: usize = 16;
 /// Questions under way; older ones are not waited for.
 const ASKED: usize = 32;
 
-/// Rounds between questions to peers that are known already. Our choice: an ask and an answer a
-/// minute to a node whose rounds are some seconds.
+/// Rounds between questions to peers that are known already. Our choice: at a round a second, some
+/// eight bytes a second with their answers.
 const EVERY: u64 = 8;
 
 /// Answers after which a peer's round trip counts: one alone may have been unlucky.
@@ -205,6 +205,7 @@ impl Greeter {
         let waits = |peer: &SocketAddr| self.asked.iter().any(|asked| asked.1 == *peer);
         let free = self.lately.iter().copied().filter(|peer| !waits(peer));
         let asked = |peer: &SocketAddr| self.known.get(peer).map_or(0, |known| known.asked);
+        // If all are waited for, the one sent to longest ago is asked once more.
         let peer = free.min_by_key(asked).or_else(|| self.lately.pop_front())?;
         if self.known.contains_key(&peer) && !self.rounds.is_multiple_of(EVERY) {
             return None;

@@ -45,8 +45,8 @@
 //!   how many), the commands that wait, the datagrams taken in before rounds have their turn.
 //! - A node that hears nobody asks its contacts, and the peers heard last, again and again with
 //!   growing pauses, and says so in its [`Status`].
-//! - A node knows of its peers which versions they read, what they can do, and how long a round trip
-//!   takes ([`Handle::peer`]); a period near that is warned of.
+//! - A node knows of its peers which versions they read, what they can do, and how long a round
+//!   trip takes ([`Handle::peer`]); a period near that is warned of.
 //! - A panic in a stack ends its node only. Its owner sees it as [`Ended::Panicked`].
 //!
 //! # Limits

@@ -179,14 +179,15 @@ impl<S: Stack> Task<S> {
                     }
                     None => return Ended::Stopped,
                 },
+                // Before datagrams, which have their turn below in any case.
+                (from, message) = bulk(self.lane.as_deref()) => {
+                    self.on_bulk(from, &message);
+                    self.send_out().await;
+                }
                 came = self.transport.recv_many(&mut batch), if listens => {
                     if let Some(error) = self.on_recv(came, &batch).await {
                         return Ended::Transport(Arc::new(error));
                     }
-                }
-                (from, message) = bulk(self.lane.as_deref()) => {
-                    self.on_bulk(from, &message);
-                    self.send_out().await;
                 }
                 () = sleep_until(self.clock.instant(deadline)) => {}
             }
@@ -316,8 +317,8 @@ impl<S: Stack> Task<S> {
         }
     }
 
-    /// Gives the node what has come by the lane at `from`. Its sender must be at the same host: that
-    /// it is of the cluster, the lane knows.
+    /// Gives the node what has come by the lane at `from`. Its sender must be at the same host;
+    /// that it is of the cluster, the lane knows.
     fn on_bulk(&mut self, from: SocketAddr, message: &[u8]) {
         let clock = self.clock.read();
         let shared = Arc::clone(&self.shared);
