@@ -208,7 +208,7 @@ fn what_the_driver_says_does_not_wait() {
     let mut run = Run::new(&kilobyte().layer(LayerLimits::named("bulk")));
     let own = Datagram { frames: 0, bytes: vec![0xff; 30], ..datagram(1, &[]) };
     run.offer(at(0), vec![own.clone()]);
-    assert_eq!(run.datagrams(), [own.clone()]);
+    assert_eq!(run.datagrams(), std::slice::from_ref(&own));
     run.offer(at(1), vec![datagram(1, &[("bulk", 100)]); 5]);
     run.offer(at(2), vec![own]);
     assert_eq!(run.counts.get("driver", "shed: above the rate"), 1);
