@@ -9,17 +9,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gossip_core::ParameterError;
 use gossip_core::id::digest;
 use gossip_core::node::{self, Config};
 use gossip_core::packet::{ClusterId, DATAGRAM};
 use gossip_core::random::Key;
+use gossip_core::{ParameterError, Protocol};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::Stack;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
+use crate::hello::{Card, Greeter, LANE, VERSIONS};
 use crate::keyring::Keyring;
+use crate::lane::Lane;
 use crate::limits::Limits;
 use crate::presence::Presence;
 use crate::sealed::Sealed;
@@ -51,6 +54,8 @@ impl Node {
             mtu: DATAGRAM,
             events: EVENTS,
             limits: Limits::default(),
+            capabilities: 0,
+            lane: None,
             record: None,
         }
     }
@@ -93,6 +98,8 @@ pub struct Builder<S> {
     mtu: usize,
     events: usize,
     limits: Limits,
+    capabilities: u16,
+    lane: Option<Box<dyn Lane>>,
     record: Option<Record>,
 }
 
@@ -209,9 +216,26 @@ impl<S: Stack> Builder<S> {
     /// default there are none.
     ///
     /// What may not be sent yet waits, for a bounded time and in bounded memory; what is shed,
-    /// and what came above a cap, is counted by cause, under the layer's name or the driver's.
+    /// and what came above a cap, is counted by cause, under the layer's name or the driver's. What
+    /// still waits when the node leaves is not sent: let the layer that says good-bye be of
+    /// [control](crate::LayerLimits::control).
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// A lane for what does not fit a datagram: see [`lane`](crate::lane). Peers find it at the
+    /// address by which they know this node, and its own port.
+    pub fn lane(mut self, lane: impl Lane) -> Self {
+        self.lane = Some(Box::new(lane));
+        self
+    }
+
+    /// What this node can do, in bits that mean something to its owner: peers see them in the upper
+    /// half of [`PeerInfo::capabilities`](crate::PeerInfo::capabilities), so that what only some
+    /// nodes understand is said to these only.
+    pub const fn capabilities(mut self, bits: u16) -> Self {
+        self.capabilities = bits;
         self
     }
 
@@ -275,26 +299,20 @@ impl<S: Stack> Builder<S> {
         let pace = Pace { tick, jitter, phase: self.phase };
         let presence = Presence::new(contacts, tick);
 
-        let shared = Shared::new(node, self.events, presence.initial(), me, bound);
+        let card = card(self.capabilities, self.lane.as_deref()).map_err(SpawnError::Transport)?;
+        let greeter = Greeter::new(cluster, card, tick);
+        let shared = Shared::new(node, self.events, presence.initial(), me, bound, greeter);
         let shared = Arc::new(shared);
         let (asks, asked) = mpsc::channel(COMMANDS);
         let longest = self.mtu.max(DATAGRAM);
         let bounds = Bounds::new(&self.limits, self.mtu);
         let task = Task::new(
-            &shared, asked, transport, cluster, longest, pace, presence, key, bounds, tape,
+            &shared, asked, transport, cluster, longest, pace, presence, key, bounds, self.lane,
+            tape,
         );
         let task = tokio::spawn(task.run());
         let handle = Handle { shared: Arc::clone(&shared), asks, task: task.abort_handle() };
-        let warden = Warden::of(shared);
-        tokio::spawn(async move {
-            warden.end(match task.await {
-                Ok(ended) => ended,
-                Err(error) if error.is_panic() => {
-                    Ended::Panicked(message(error.into_panic().as_ref()))
-                }
-                Err(_) => Ended::Stopped,
-            });
-        });
+        tokio::spawn(watch(Warden::of(shared), task));
         Ok(handle)
     }
 
@@ -332,6 +350,26 @@ impl Place {
             Self::Bind(addr) => Ok(Box::new(Udp::bind(addr).await?)),
         }
     }
+}
+
+/// What a node tells others of itself.
+fn card(capabilities: u16, lane: Option<&dyn Lane>) -> io::Result<Card> {
+    let lane = lane.map(|lane| lane.local_addr().map(|addr| addr.port())).transpose()?;
+    let has_lane = if lane.is_some() { LANE } else { 0 };
+    Ok(Card {
+        versions: (*VERSIONS.start(), *VERSIONS.end()),
+        capabilities: u32::from(capabilities) << 16 | has_lane,
+        lane: lane.unwrap_or_default(),
+    })
+}
+
+/// Waits for the end of a node's task, and says how it was.
+async fn watch<S: Protocol>(warden: Warden<S>, task: JoinHandle<Ended>) {
+    warden.end(match task.await {
+        Ok(ended) => ended,
+        Err(error) if error.is_panic() => Ended::Panicked(message(error.into_panic().as_ref())),
+        Err(_) => Ended::Stopped,
+    });
 }
 
 /// The address by which peers know a node that is bound to `bound`.

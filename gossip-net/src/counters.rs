@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use gossip_core::Counts;
 
+use crate::hello::RoundTrips;
+
 /// A snapshot of what a node has done since its start. All numbers only grow, except
-/// [`last`](Lag::last) of the lag.
+/// [`last`](Lag::last) of the lag, and the round trips.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -21,12 +23,16 @@ pub struct Counters {
     pub frames_in: u64,
     /// Messages of the stack in the datagrams handed over.
     pub frames_out: u64,
+    /// Messages handed to the lane; the datagrams inside count as such, too.
+    pub lane_out: u64,
     /// Rounds run.
     pub rounds: u64,
     /// Rounds left out because the process, or the machine, stood still for longer than a tick.
     pub rounds_missed: u64,
     /// How late the rounds were.
     pub lag: Lag,
+    /// How long round trips take, of the peers asked lately.
+    pub round_trips: RoundTrips,
     /// Events that the stack told.
     pub events: u64,
     /// Events that receivers were told they had missed.

@@ -14,6 +14,7 @@ use crate::Stack;
 use crate::counters::Counters;
 use crate::end::Ended;
 use crate::events::{Events, Ring};
+use crate::hello::{Greeter, PeerInfo};
 use crate::presence::Status;
 use crate::transport::{canonical, problem};
 
@@ -43,6 +44,7 @@ pub(crate) struct State<S: Protocol> {
     pub(crate) counters: Counters,
     /// The transport's counts as of the last round.
     pub(crate) transport: Counts,
+    pub(crate) greeter: Greeter,
 }
 
 impl<S: Protocol> Shared<S> {
@@ -52,9 +54,10 @@ impl<S: Protocol> Shared<S> {
         status: Status,
         me: SocketAddr,
         bound: SocketAddr,
+        greeter: Greeter,
     ) -> Self {
         let (effects, counters, transport) = Default::default();
-        let state = Mutex::new(State { node, effects, counters, transport });
+        let state = Mutex::new(State { node, effects, counters, transport, greeter });
         let status = watch::Sender::new(status);
         Self { state, events: Arc::new(Ring::new(events)), status, me, bound }
     }
@@ -163,8 +166,15 @@ impl<S: Stack> Handle<S> {
         let state = self.shared.lock();
         let mut counts = state.effects.counts.clone();
         counts.merge(&state.transport);
-        let frames_in = state.effects.frames;
-        Counters { frames_in, events, events_shed, counts, ..state.counters.clone() }
+        let (frames_in, round_trips) = (state.effects.frames, state.greeter.round_trips());
+        let own = state.counters.clone();
+        Counters { frames_in, round_trips, events, events_shed, counts, ..own }
+    }
+
+    /// What is known of `peer`: versions, capabilities, the time of a round trip. `None` for one
+    /// that was not asked yet, did not answer, or knows nothing of such questions.
+    pub fn peer(&self, peer: SocketAddr) -> Option<PeerInfo> {
+        self.shared.lock().greeter.peer(canonical(peer))
     }
 
     /// How the node stands to its cluster.

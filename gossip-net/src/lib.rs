@@ -8,6 +8,9 @@
 //!   [ended](Handle::wait).
 //! - [`Transport`] is what carries datagrams: [`Udp`], [`memory`] inside the process, and `faults`
 //!   around either (feature `faults`).
+//! - [`Limits`]: hard caps, both ways, in all, for each peer and layer, and whose turn it is below
+//!   them.
+//! - [`lane`]: for what does not fit a datagram; over QUIC with feature `quic`.
 //! - `state` (feature `state`): what a node must not forget when its process ends, in a file.
 //! - `metrics` (feature `metrics`): a node's counters for whatever records metrics in the process.
 //! - The program `gossip` (feature `cli`): an agent, and the verbs that talk to it.
@@ -42,13 +45,18 @@
 //!   how many), the commands that wait, the datagrams taken in before rounds have their turn.
 //! - A node that hears nobody asks its contacts, and the peers heard last, again and again with
 //!   growing pauses, and says so in its [`Status`].
+//! - A node knows of its peers which versions they read, what they can do, and how long a round
+//!   trip takes ([`Handle::peer`]); a period near that is warned of.
 //! - A panic in a stack ends its node only. Its owner sees it as [`Ended::Panicked`].
 //!
 //! # Limits
 //!
 //! - Without [keys](Builder::keys) datagrams are neither encrypted nor signed, and a sender's
 //!   address can be forged; a node that others than its own host reach must have keys, or be told
-//!   to do without. With them, members are told from strangers, not from each other.
+//!   to do without. With them, members are told from strangers, not from each other; nor do the
+//!   certificates of a lane say which member is at which port of a host.
+//! - A lane judges certificates when a connection begins: one that expires later ends with it, at
+//!   the latest ten seconds after the last message.
 //! - A peer's identifier is the address its datagrams come from. Behind a translation that gives
 //!   each destination another port, nodes cannot be reached by it. IPv6 link-local addresses need
 //!   a scope, which does not travel.
@@ -66,7 +74,9 @@ mod events;
 #[cfg(feature = "faults")]
 pub mod faults;
 mod handle;
+mod hello;
 mod keyring;
+pub mod lane;
 mod limits;
 pub mod memory;
 #[cfg(feature = "metrics")]
@@ -93,6 +103,7 @@ pub use end::Ended;
 pub use events::{Delivery, Events};
 pub use gossip_core::packet::Datagram;
 pub use handle::{CallError, ContactError, Handle};
+pub use hello::{KNOWN, LANE, PeerInfo, RoundTrips, VERSIONS};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use limits::{LayerLimits, Limits, Rate};
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};

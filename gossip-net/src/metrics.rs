@@ -32,6 +32,9 @@ pub fn describe() {
     );
     describe_gauge!("gossip_round_lag_seconds", seconds, "How late rounds began, on average.");
     describe_gauge!("gossip_round_lag_max_seconds", seconds, "How late a round began at most.");
+    describe_gauge!("gossip_round_trip_seconds", seconds, "The middle round trip to a peer.");
+    describe_gauge!("gossip_round_trip_max_seconds", seconds, "The longest round trip to a peer.");
+    describe_gauge!("gossip_slow_peers", count, "Peers with round trips above half a period.");
     describe_counter!("gossip_events_total", count, "Events that the stack told.");
     describe_counter!("gossip_events_shed_total", count, "Events that receivers have missed.");
     describe_counter!("gossip_causes_total", count, "What was ignored, refused or shed, and why.");
@@ -61,6 +64,10 @@ pub fn record<S: Stack>(handle: &Handle<S>, labels: &[Label]) {
     let mean = now.lag.mean().unwrap_or_default();
     gauge!("gossip_round_lag_seconds", with(&[])).set(mean.as_secs_f64());
     gauge!("gossip_round_lag_max_seconds", with(&[])).set(now.lag.max.as_secs_f64());
+    let trips = now.round_trips;
+    gauge!("gossip_round_trip_seconds", with(&[])).set(trips.median.as_secs_f64());
+    gauge!("gossip_round_trip_max_seconds", with(&[])).set(trips.max.as_secs_f64());
+    gauge!("gossip_slow_peers", with(&[])).set(trips.slow as f64);
     counter!("gossip_events_total", with(&[])).absolute(now.events);
     counter!("gossip_events_shed_total", with(&[])).absolute(now.events_shed);
     for (layer, cause, count) in now.counts.iter() {

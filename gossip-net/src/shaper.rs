@@ -111,7 +111,9 @@ impl Shaper {
     ) {
         let wanted = std::mem::take(datagrams);
         for datagram in wanted {
-            if self.is_empty() && self.allows(&datagram, now) {
+            if datagram.frames == 0 {
+                self.pass(datagram, now, datagrams, counts);
+            } else if self.is_empty() && self.allows(&datagram, now) {
                 self.charge(&datagram, now);
                 datagrams.push(datagram);
             } else {
@@ -120,6 +122,23 @@ impl Shaper {
         }
         self.shed_old(now, counts);
         self.release(now, datagrams);
+    }
+
+    /// What the driver itself has to say has no frames, and does not wait: later it is not true.
+    fn pass(
+        &mut self,
+        datagram: Datagram<SocketAddr>,
+        now: Time,
+        out: &mut Vec<Datagram<SocketAddr>>,
+        counts: &mut Counts,
+    ) {
+        if self.total.allows(now) && self.peers.allows(datagram.to, now) {
+            self.total.take(now, datagram.bytes.len(), 1);
+            self.peers.take(datagram.to, now, datagram.bytes.len(), 1);
+            out.push(datagram);
+        } else {
+            counts.add("driver", "shed: above the rate");
+        }
     }
 
     /// When something that waits may go, or has waited for too long.

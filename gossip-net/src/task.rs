@@ -4,7 +4,7 @@
 //! number of the datagrams that wait. So neither a flood of datagrams nor a busy owner can keep
 //! rounds from being run.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ use crate::batch::Batch;
 use crate::clock::Monotonic;
 use crate::end::Ended;
 use crate::handle::{Ask, Shared, State};
+use crate::hello::{Hello, Verdict};
+use crate::lane::{self, Lane};
 use crate::limits::Limits;
 use crate::presence::{Act, Presence, Status};
 use crate::sealed::OVERHEAD;
@@ -93,6 +95,8 @@ pub(crate) struct Task<S: Stack> {
     pace: Pace,
     presence: Presence,
     random: Random,
+    /// Of questions to peers; apart, so that they move no round.
+    nonces: Random,
     clock: Monotonic,
     round_at: Time,
     /// The stack is not woken before this.
@@ -105,6 +109,7 @@ pub(crate) struct Task<S: Stack> {
     outgoing: Vec<Datagram<SocketAddr>>,
     gone: Vec<SocketAddr>,
     bounds: Option<Bounds>,
+    lane: Option<Box<dyn Lane>>,
     /// Where it is recorded, if it is.
     tape: Option<Tape>,
 }
@@ -121,6 +126,7 @@ impl<S: Stack> Task<S> {
         presence: Presence,
         key: Key,
         bounds: Option<Bounds>,
+        lane: Option<Box<dyn Lane>>,
         tape: Option<Tape>,
     ) -> Self {
         let mut random = key.random(0);
@@ -134,6 +140,7 @@ impl<S: Stack> Task<S> {
             pace,
             presence,
             random,
+            nonces: key.random(1),
             clock: Monotonic::start(),
             round_at,
             rest_until: Time::ZERO,
@@ -143,6 +150,7 @@ impl<S: Stack> Task<S> {
             outgoing: Vec::new(),
             gone: Vec::new(),
             bounds,
+            lane,
             tape,
         }
     }
@@ -171,6 +179,11 @@ impl<S: Stack> Task<S> {
                     }
                     None => return Ended::Stopped,
                 },
+                // Before datagrams, which have their turn below in any case.
+                (from, message) = bulk(self.lane.as_deref()) => {
+                    self.on_bulk(from, &message);
+                    self.send_out().await;
+                }
                 came = self.transport.recv_many(&mut batch), if listens => {
                     if let Some(error) = self.on_recv(came, &batch).await {
                         return Ended::Transport(Arc::new(error));
@@ -222,6 +235,8 @@ impl<S: Stack> Task<S> {
             counters.rounds_missed += missed;
             counters.lag.add(late);
         }
+        let nonce = self.nonces.next_u64();
+        self.outgoing.extend(self.shared.lock().greeter.round(now, nonce));
         let _ = self.call(Input::Round).await;
         self.save_counts();
     }
@@ -298,24 +313,49 @@ impl<S: Stack> Task<S> {
         let shared = Arc::clone(&self.shared);
         let state = &mut *shared.lock();
         for (from, bytes) in batch.iter() {
-            state.counters.datagrams_in += 1;
-            state.counters.bytes_in += bytes.len() as u64;
-            let from = canonical(from);
-            match self.admit(from, bytes, clock.now) {
-                Ok(()) => {
-                    let gate = self.bounds.as_mut().map(|bounds| &mut bounds.gate);
-                    let counts = &mut state.effects.counts;
-                    let cut = gate.and_then(|gate| gate.cut(clock.now, bytes, counts));
-                    let bytes = cut.as_deref().unwrap_or(bytes);
-                    let _ = self.enter(state, clock, Input::Datagram(from, bytes));
-                }
-                Err(cause) => state.effects.counts.add("driver", cause),
-            }
+            self.on_datagram(state, clock, canonical(from), bytes);
         }
     }
 
-    /// Whether the node is given a datagram, or why not.
-    fn admit(&mut self, from: SocketAddr, bytes: &[u8], now: Time) -> Result<(), &'static str> {
+    /// Gives the node what has come by the lane at `from`. Its sender must be at the same host;
+    /// that it is of the cluster, the lane knows.
+    fn on_bulk(&mut self, from: SocketAddr, message: &[u8]) {
+        let clock = self.clock.read();
+        let shared = Arc::clone(&self.shared);
+        let state = &mut *shared.lock();
+        match lane::open(message) {
+            Some((sender, datagrams)) if sender.ip() == from.ip() => {
+                for bytes in datagrams {
+                    self.on_datagram(state, clock, sender, bytes);
+                }
+            }
+            _ => state.effects.counts.add("lane", "message of a stranger"),
+        }
+    }
+
+    fn on_datagram(&mut self, state: &mut State<S>, clock: Clock, from: SocketAddr, bytes: &[u8]) {
+        state.counters.datagrams_in += 1;
+        state.counters.bytes_in += bytes.len() as u64;
+        match self.admit(from, bytes, clock.now) {
+            Ok(Some(hello)) => self.on_hello(state, clock.now, from, &hello),
+            Ok(None) => {
+                let gate = self.bounds.as_mut().map(|bounds| &mut bounds.gate);
+                let counts = &mut state.effects.counts;
+                let cut = gate.and_then(|gate| gate.cut(clock.now, bytes, counts));
+                let bytes = cut.as_deref().unwrap_or(bytes);
+                let _ = self.enter(state, clock, Input::Datagram(from, bytes));
+            }
+            Err(cause) => state.effects.counts.add("driver", cause),
+        }
+    }
+
+    /// Whether a datagram is taken in, or why not; and what it is, if it is for the driver itself.
+    fn admit(
+        &mut self,
+        from: SocketAddr,
+        bytes: &[u8],
+        now: Time,
+    ) -> Result<Option<Hello>, &'static str> {
         if bytes.len() > self.longest {
             return Err("datagram too long");
         }
@@ -334,9 +374,37 @@ impl<S: Stack> Task<S> {
             }
             Err(Foreign::Cluster(_)) => self.foreign += 1,
             // What is wrong with the others, the node counts by cause.
+            Err(Foreign::Magic) => return Ok(Hello::decode(bytes, self.cluster)),
             _ => {}
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Answers a peer that asks what this node is, or notes what it is.
+    fn on_hello(&mut self, state: &mut State<S>, now: Time, from: SocketAddr, hello: &Hello) {
+        let (answer, verdict) = state.greeter.heard(now, from, hello);
+        self.outgoing.extend(answer);
+        let counts = &mut state.effects.counts;
+        if hello.answer && state.greeter.peer(from).is_some_and(|p| p.common_version().is_none()) {
+            counts.add("driver", "peer without a common version");
+        }
+        match verdict {
+            Some(Verdict::Near(rtt)) => {
+                counts.add("driver", "round trip near the period");
+                #[cfg(feature = "tracing")]
+                tracing::warn!(
+                    node = %self.shared.me, peer = %from, ?rtt, period = ?self.pace.tick,
+                    "round trips are near the period of rounds: lengthen it"
+                );
+                #[cfg(not(feature = "tracing"))]
+                let _ = rtt;
+            }
+            Some(Verdict::Well) => {
+                #[cfg(feature = "tracing")]
+                tracing::info!(node = %self.shared.me, "round trips are well below the period");
+            }
+            None => {}
+        }
     }
 
     /// A transport error while receiving: counted, and given time to pass. Errors that peers can
@@ -410,6 +478,7 @@ impl<S: Stack> Task<S> {
             let counts = &mut self.shared.lock().effects.counts;
             bounds.shaper.shape(self.clock.now(), &mut outgoing, counts);
         }
+        self.send_bulk(&mut outgoing);
         let mut rest = &outgoing[..];
         while let [first, others @ ..] = rest {
             match send(&*self.transport, rest).await {
@@ -435,10 +504,24 @@ impl<S: Stack> Task<S> {
         self.outgoing = outgoing;
     }
 
+    /// Takes what goes by the lane out of `outgoing`, and sends it. What the lane does not take is
+    /// shed: a peer that is too slow for it must not be flooded instead.
+    fn send_bulk(&self, outgoing: &mut Vec<Datagram<SocketAddr>>) {
+        let Some(lane) = &self.lane else { return };
+        let whose = |peer| self.shared.lock().greeter.lane(peer);
+        for (to, datagrams, message) in lane::bundle(self.shared.me, outgoing, whose) {
+            if lane.send(to, message).is_ok() {
+                self.count_sent(&datagrams);
+                self.shared.lock().counters.lane_out += 1;
+            }
+        }
+    }
+
     fn count_sent(&self, datagrams: &[Datagram<SocketAddr>]) {
-        let counters = &mut self.shared.lock().counters;
+        let State { counters, greeter, .. } = &mut *self.shared.lock();
         counters.datagrams_out += datagrams.len() as u64;
         for datagram in datagrams {
+            greeter.sent(datagram.to);
             counters.bytes_out += datagram.bytes.len() as u64;
             counters.frames_out += u64::from(datagram.frames);
         }
@@ -449,12 +532,26 @@ impl<S: Stack> Task<S> {
     }
 
     fn save_counts(&mut self) {
-        self.shared.lock().transport = self.transport.counts();
+        let mut counts = self.transport.counts();
+        if let Some(lane) = &self.lane {
+            counts.merge(&lane.counts());
+        }
+        self.shared.lock().transport = counts;
         if let Some(ended) = self.tape.as_mut().and_then(Tape::write) {
             self.tape = None;
             self.count(ended);
         }
     }
+}
+
+/// Waits for a message of the lane; for ever, if there is none or it has broken.
+async fn bulk(lane: Option<&dyn Lane>) -> (SocketAddr, Vec<u8>) {
+    if let Some(lane) = lane
+        && let Ok(came) = lane.recv().await
+    {
+        return came;
+    }
+    pending().await
 }
 
 /// One poll: nobody waits for a peer. Not limited by tokio's budget, which would make a transport

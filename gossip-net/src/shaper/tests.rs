@@ -201,11 +201,30 @@ fn frames_that_waited_share_datagrams() {
     assert!(frames >= 11 && later.len() <= 2, "{frames} frames in {} datagrams", later.len());
 }
 
+/// What the driver says has a header of its own, and no frames: it goes or is shed, and is never
+/// taken apart, nor lends its header to others.
+#[test]
+fn what_the_driver_says_does_not_wait() {
+    let mut run = Run::new(&kilobyte().layer(LayerLimits::named("bulk")));
+    let own = Datagram { frames: 0, bytes: vec![0xff; 30], ..datagram(1, &[]) };
+    run.offer(at(0), vec![own.clone()]);
+    assert_eq!(run.datagrams(), std::slice::from_ref(&own));
+    run.offer(at(1), vec![datagram(1, &[("bulk", 100)]); 5]);
+    run.offer(at(2), vec![own]);
+    assert_eq!(run.counts.get("driver", "shed: above the rate"), 1);
+    run.pass(at(3_000));
+    assert_eq!(by_layer(&run.datagrams()[1..])["bulk"], 500);
+    assert!(run.datagrams()[1..].iter().all(|datagram| datagram.bytes[0] == 0x67));
+}
+
 proptest! {
     /// Whatever is offered: each frame goes, waits, or is counted as shed; none is cut or doubled.
     #[test]
     fn frames_are_conserved(
-        offers in proptest::collection::vec((0_u64..300, 1_u8..4, 0_usize..3, 4_usize..120), 1..150),
+        offers in proptest::collection::vec(
+            (0_u64..300, 1_u8..4, 0_usize..3, 4_usize..120),
+            1..150,
+        ),
         rate in 50_u64..5_000,
     ) {
         let limits = Limits::default()

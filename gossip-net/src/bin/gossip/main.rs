@@ -12,6 +12,8 @@ mod clock;
 mod config;
 mod contacts;
 mod exit;
+#[cfg(test)]
+mod golden;
 mod journal;
 mod keeper;
 mod keys;

@@ -1,0 +1,235 @@
+//! The lane over QUIC, on loopback: who may use it, what it carries, and what it costs others.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::eventually;
+use gossip_core::{Blob, Context, Layer, Nothing, Protocol, Receipt, Refusal, message};
+use gossip_net::lane::quic::{Identity, LaneError, Quic};
+use gossip_net::lane::{Lane, MESSAGE};
+use gossip_net::{Builder, Handle, Node};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+const DEADLINE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(5);
+const TICK: Duration = Duration::from_millis(20);
+const NAME: &str = "red.gossip";
+
+/// An authority, and its certificate.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// A certificate for `name` that ends with this year; its holder believes `trusted`.
+    fn identity(&self, name: &str, year: i32, trusted: &Self) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(year, 12, 31);
+        let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
+        let (key, roots) = (key.serialize_pem(), trusted.pem.as_bytes());
+        Identity::from_pem(chain.as_bytes(), key.as_bytes(), roots, name).unwrap()
+    }
+
+    fn lane(&self) -> Quic {
+        Quic::bind(LOOPBACK, &self.identity(NAME, 2999, self)).unwrap()
+    }
+}
+
+fn count(lane: &Quic, cause: &str) -> u64 {
+    lane.counts().get("lane", cause)
+}
+
+async fn received(lane: &Quic) -> (SocketAddr, Vec<u8>) {
+    tokio::time::timeout(DEADLINE, lane.recv()).await.expect("in time").expect("a message")
+}
+
+#[tokio::test]
+async fn messages_come_whole_from_who_sent_them() {
+    let red = Authority::new("red");
+    let (one, two) = (red.lane(), red.lane());
+    for len in [0, 1, 1_200, MESSAGE] {
+        one.send(two.local_addr().unwrap(), vec![len as u8; len]).unwrap();
+        let (from, message) = received(&two).await;
+        assert_eq!((from, message), (one.local_addr().unwrap(), vec![len as u8; len]));
+    }
+    assert!(one.send(two.local_addr().unwrap(), vec![0; MESSAGE + 1]).is_err());
+    assert_eq!((count(&one, "message too long"), two.counts().total("message too long")), (1, 0));
+}
+
+/// Issue 9, "must be shown" 5: an expired certificate, one of another authority, and one of an
+/// authority that only bears the same name are refused whichever side shows it, and counted by
+/// cause. The control, of the same authority and in its
+/// time, is taken.
+#[tokio::test]
+async fn certificates_that_are_not_good_are_refused_by_cause() {
+    let (red, blue, false_red) =
+        (Authority::new("red"), Authority::new("blue"), Authority::new("red"));
+    let good = red.lane();
+    let at = good.local_addr().unwrap();
+    for (identity, cause, told) in [
+        (
+            red.identity(NAME, 2001, &red),
+            "certificate expired",
+            "own certificate expired, says the peer",
+        ),
+        (
+            blue.identity(NAME, 2999, &red),
+            "certificate of another authority",
+            "own certificate of another authority, says the peer",
+        ),
+        (
+            false_red.identity(NAME, 2999, &red),
+            "certificate not accepted",
+            "own certificate not accepted, says the peer",
+        ),
+    ] {
+        let bad = Quic::bind(LOOPBACK, &identity).unwrap();
+        bad.send(at, b"let me in".to_vec()).unwrap();
+        eventually(cause, DEADLINE, PAUSE, || count(&good, cause) == 1).await;
+        eventually(told, DEADLINE, PAUSE, || count(&bad, told) == 1).await;
+        // And the other way round: what the good one calls shows the certificate.
+        good.send(bad.local_addr().unwrap(), b"who is there".to_vec()).unwrap();
+        eventually(cause, DEADLINE, PAUSE, || count(&good, cause) == 2).await;
+        eventually(told, DEADLINE, PAUSE, || count(&bad, told) == 2).await;
+    }
+    let control = red.lane();
+    control.send(at, b"let me in".to_vec()).unwrap();
+    assert_eq!(received(&good).await.1, b"let me in", "and nothing of the others before");
+}
+
+/// A peer that takes nothing has a bounded queue, and holds up nobody else.
+#[tokio::test]
+async fn a_slow_receiver_holds_up_only_itself() {
+    let red = Authority::new("red");
+    let (one, slow, quick) = (red.lane(), red.lane(), red.lane());
+    let (slow_at, quick_at) = (slow.local_addr().unwrap(), quick.local_addr().unwrap());
+    let mut taken = 0;
+    let full = || {
+        taken += u32::from(one.send(slow_at, vec![1; MESSAGE]).is_ok());
+        count(&one, "peer too slow") > 100
+    };
+    eventually("its queue is full", DEADLINE, PAUSE, full).await;
+    assert!(taken < 64, "{taken} messages were kept for it");
+    for number in 0..20 {
+        one.send(quick_at, vec![number; 1_000]).unwrap();
+        assert_eq!(received(&quick).await.1, vec![number; 1_000]);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_go_together_is_named() {
+    let red = Authority::new("red");
+    let bad = |chain: &[u8], roots: &[u8]| {
+        let key = KeyPair::generate().unwrap().serialize_pem();
+        let identity = Identity::from_pem(chain, key.as_bytes(), roots, NAME)?;
+        Quic::bind(LOOPBACK, &identity).map(drop)
+    };
+    let pem = red.pem.as_bytes();
+    assert!(matches!(bad(pem, b""), Err(LaneError::NoAuthority)));
+    assert!(matches!(bad(pem, pem), Err(LaneError::Tls(_))), "the key is another's");
+}
+
+message! {
+    /// Pour as many words on a peer.
+    struct Pour {
+        to: SocketAddr,
+        count: u16,
+    }
+}
+
+message! {
+    /// A word, long or short.
+    enum Word {
+        Short,
+        Long(Blob<1000>),
+    }
+}
+
+/// Greets its contact each round, pours when told, and counts the long words that come.
+#[derive(Debug, Default)]
+struct Pours {
+    contact: Option<SocketAddr>,
+    came: u32,
+}
+
+impl Protocol for Pours {
+    type Id = SocketAddr;
+    type Message = Word;
+    type Event = Nothing;
+    type Command = Pour;
+}
+
+impl Layer for Pours {
+    fn on_round(&mut self, (): &(), cx: &mut impl Context<Self>) {
+        if let Some(contact) = self.contact {
+            cx.send(contact, Word::Short);
+        }
+    }
+
+    fn on_contact(&mut self, (): &(), peer: SocketAddr, _: &mut impl Context<Self>) {
+        self.contact = Some(peer);
+    }
+
+    fn on_message(&mut self, (): &(), _: SocketAddr, said: Word, _: &mut impl Context<Self>) {
+        self.came += u32::from(matches!(said, Word::Long(_)));
+    }
+
+    fn on_command(
+        &mut self,
+        (): &(),
+        pour: Pour,
+        cx: &mut impl Context<Self>,
+    ) -> Result<Receipt, Refusal> {
+        for _ in 0..pour.count {
+            cx.send(pour.to, Word::Long(Blob::new([7; 1_000]).expect("it fits")));
+        }
+        Ok(Receipt::default())
+    }
+}
+
+async fn spawned(builder: Builder<Pours>, lane: Option<Quic>) -> Handle<Pours> {
+    let builder = builder.bind(LOOPBACK).tick(TICK);
+    let builder = match lane {
+        Some(lane) => builder.lane(lane),
+        None => builder,
+    };
+    builder.spawn().await.unwrap()
+}
+
+/// Two nodes find each other's lane by themselves; a thousand datagrams at once, which overrun a
+/// socket, come all of them by it. To a node without a lane they go as datagrams.
+#[tokio::test]
+async fn what_is_much_at_once_goes_by_the_lane() {
+    let red = Authority::new("red");
+    let two = spawned(Node::builder(Pours::default()), Some(red.lane())).await;
+    let without = spawned(Node::builder(Pours::default()), None).await;
+    let builder = Node::builder(Pours::default()).contact(two.id());
+    let one = spawned(builder, Some(red.lane())).await;
+    let found = || one.peer(two.id()).is_some_and(|peer| peer.lane.is_some());
+    eventually("the lane is known", DEADLINE, PAUSE, found).await;
+
+    one.call(Pour { to: two.id(), count: 800 }).await.unwrap();
+    let all = || two.read(|pours| pours.came) == 800;
+    eventually("all have come", DEADLINE, PAUSE, all).await;
+    let counters = one.counters();
+    assert!(counters.lane_out >= 4 && counters.datagrams_out >= 800, "{counters:?}");
+    one.call(Pour { to: without.id(), count: 20 }).await.unwrap();
+    let all = || without.read(|pours| pours.came) == 20;
+    eventually("all have come as datagrams", DEADLINE, PAUSE, all).await;
+    assert_eq!(one.counters().lane_out, counters.lane_out);
+}
