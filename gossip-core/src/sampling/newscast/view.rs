@@ -305,7 +305,7 @@ impl<I: PeerId> Placed<I> {
             let same = all[lies.saturating_sub(1)].id == id;
             if (lies == 0) | same {
                 self.slots[slot] = at as u8 + 1;
-                return (lies == 0) & (id != self.partners[0]) & (id != self.partners[1]);
+                return lies == 0 && !self.partners.contains(&id);
             }
             slot = (slot + 1) % SLOTS;
         }
