@@ -43,7 +43,8 @@ type Reached<const N: usize> = [Option<Duration>; N];
 impl<'a> Run<'a> {
     /// Starts the cluster.
     pub(crate) async fn start(plan: &'a Plan, view: &'a mut View) -> Result<Self, Failure> {
-        let cluster = Cluster::start(plan, Stopwatch::start()).await?;
+        // Boxed: starting a node holds its stack more than once.
+        let cluster = Box::pin(Cluster::start(plan, Stopwatch::start())).await?;
         let (rumors, written, keys, tickets, checks) = Default::default();
         let phase = "converge";
         Ok(Self { plan, view, cluster, rumors, written, keys, tickets, phase, checks })
