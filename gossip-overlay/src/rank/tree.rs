@@ -5,7 +5,7 @@
 //!
 //! # Deviations from the paper
 //!
-//! Any arity; places are numbered from 0.
+//! Any arity; places are numbered from 0. As a [`gossip_core::Tree`]: [`Rooted`](crate::tree::Rooted).
 
 use gossip_core::{ParameterError, PeerId};
 
