@@ -263,10 +263,10 @@ impl<I: PeerId, const M: usize> Bootstrap<I, M> {
         })
     }
 
-    /// How well the leaf set stands, by this node's own knowledge. Without repair a leaf is heard of
-    /// only when there is an exchange with it.
+    /// How well the leaf set stands, by this node's own knowledge. Without repair a leaf is heard
+    /// of only when there is an exchange with it.
     pub fn health(&self) -> Health {
-        let ages = self.leaves.iter().filter_map(|leaf| Some(self.round - leaf.heard?));
+        let ages = self.leaves.iter().filter_map(|leaf| Some(self.round.wrapping_sub(leaf.heard?)));
         self.notes.health(self.leaves.len(), ages)
     }
 

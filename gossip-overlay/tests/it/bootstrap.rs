@@ -109,7 +109,8 @@ proptest! {
         dead in prop::collection::vec(0_u32..60, 0..10),
         seed: u64,
     ) {
-        let config = Config { leaves: 2 * half, bits: 1 << shift, alternatives, samples: 5, repair };
+        let (leaves, bits, samples) = (2 * half, 1 << shift, 5);
+        let config = Config { leaves, bits, alternatives, samples, repair };
         let network = Network::default().loss(0.1).unwrap().duplication(0.2).unwrap();
         let mut sim = start::<_, 16>(n, seed, config, network);
         sim.run(6);
