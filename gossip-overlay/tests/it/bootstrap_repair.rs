@@ -79,10 +79,10 @@ fn right_leaves_under_loss_and_churn() {
         let share = right(&mut formed(128, 3, with, Perfect), with, churn, 3);
         assert!(share >= bound, "{share} at churn {churn}, seed 3");
         let control = right(&mut formed(128, 3, without, Perfect), without, churn, 3);
-        assert!(control < share, "the control: {control}, not {share}, at churn {churn}, seed 3");
+        // At the lower rate the dead of 30 rounds are too few to fall below the bar.
+        let worse = control < if churn < 0.01 { share } else { bound };
+        assert!(worse, "the control: {control}, not {share}, at churn {churn}, seed 3");
     }
-    let control = right(&mut formed(128, 3, without, Perfect), without, 0.01, 3);
-    assert!(control < 0.93, "the control: {control}, seed 3");
 }
 
 /// Half die at once. Leaf sets are perfect within 15 rounds; tables, which are asked through in
