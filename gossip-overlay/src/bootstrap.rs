@@ -11,6 +11,11 @@
 //!                    the c/2 nearest to q either way, and whatever fits into q's table
 //!                on reply: take it into both
 //! on request from q:  reply likewise; take the request into both
+//!
+//! to repair, every round:  ask all leaves, and the next few of the table, whether they live; who
+//!                          is silent to four questions is buried: taken from both, and kept out
+//!                          for a while, or until it speaks; whoever is named and would be a leaf
+//!                          is asked first
 //! ```
 //!
 //! The ring sorts itself as T-Man's does; on the way each node sees nodes with ever longer prefixes
@@ -20,31 +25,34 @@
 //!
 //! From random samples all leaf sets and tables are perfect after 10 to 12 rounds at N = 1,024, and
 //! one or two more each time N quadruples (`repro jelasity06-bootstrap`). Over perfect ones
-//! [`State::next_hop`] leads to the node nearest to a key in about log N / log 2^b steps.
+//! [`Bootstrap::next_hop`] leads to the node nearest to a key in about log N / log 2^b steps.
 //!
 //! # Deviations from the paper
 //!
 //! - A message has room for `M` nodes. What is for q's table and does not fit is left out, that
 //!   with the shortest common prefix first: such nodes are many, and random samples have them.
-//! - As in the paper, who is once known is never dropped: it builds, among nodes that stay, and
-//!   hands over to a protocol that maintains. [`Command::Restart`] begins anew, with who is below.
+//! - The paper's form ([`Config::published`]) never drops who is once known: it builds, among nodes
+//!   that stay, and hands over to a protocol that maintains. [`Command::Restart`] begins anew, with
+//!   who is below. Probes and burials are ours, and the default.
 //! - It never ends, says when it has converged, and goes on.
 
-use core::cmp::Reverse;
+mod layer;
+mod missing;
 
-use alloc::collections::BTreeSet;
+use core::cmp::Reverse;
+use core::time::Duration;
+
 use alloc::vec::Vec;
 
 use gossip_core::{
-    Bounded, Configured, Exchange, Local, Pairwise, ParameterError, PeerId, Peers, Protocol,
-    Random, Receipt, Refusal, Round, Time, id, message,
+    Bounded, Context, ParameterError, PeerId, Peers, Random, Round, exchange, id, message,
 };
 
-use crate::chord::RingView;
+use crate::health::Notes;
+use crate::probes::Probes;
 
-/// The bootstrapping service as a layer over any [`Peers`]; a message names at most `M` nodes, at
-/// least as many as a leaf set has.
-pub type Bootstrap<I, const M: usize> = Pairwise<State<I, M>, 0>;
+pub use crate::health::Health;
+pub use missing::missing;
 
 message! {
     /// What an exchange carries: at most `M` nodes, the sender besides.
@@ -52,6 +60,21 @@ message! {
     pub struct Message<I: PeerId, const M: usize> {
         /// For leaf set and table.
         pub peers: Bounded<I, M>,
+    }
+}
+
+message! {
+    /// What travels.
+    #[derive(PartialEq)]
+    pub enum Talk<I: PeerId, const M: usize> {
+        /// This is for you; and what is for me?
+        Request(Message<I, M>),
+        /// This is for you.
+        Reply(Message<I, M>),
+        /// Do you live?
+        Probe,
+        /// I do.
+        Alive,
     }
 }
 
@@ -84,12 +107,24 @@ pub struct Config {
     pub alternatives: usize,
     /// Random samples cr that go into a message, at most 256.
     pub samples: usize,
+    /// Nodes of the table that are asked each round, in turn, whether they live, besides all
+    /// leaves, at most 256; with none, nobody is asked, and who dies is not dropped.
+    pub repair: Option<usize>,
+}
+
+impl Config {
+    /// As in the paper, without repair: 20 leaves, digits of 4 bits, 3 alternatives, 30 samples
+    /// (section 5).
+    pub const fn published() -> Self {
+        Self { leaves: 20, bits: 4, alternatives: 3, samples: 30, repair: None }
+    }
 }
 
 impl Default for Config {
-    /// The paper's: 20 leaves, digits of 4 bits, 3 alternatives, 30 samples (section 5).
+    /// The paper's numbers, and repair: 8 of the table a round (our choice: a table of 10^4 nodes
+    /// has some 110, and is asked through in 14 rounds).
     fn default() -> Self {
-        Self { leaves: 20, bits: 4, alternatives: 3, samples: 30 }
+        Self { repair: Some(8), ..Self::published() }
     }
 }
 
@@ -99,28 +134,58 @@ type Stands<I> = (I, u64);
 /// Rounds without a change after which it says that it has converged. T-Man's.
 const SETTLED: Round = 8;
 
-/// A node's part in it.
+/// Rounds for which the buried are kept out, unless they speak: others hear of the death in one
+/// turn of their tables. Our choice.
+const BURIED: Round = 40;
+
+/// Burials remembered; the oldest is forgotten first. Our choice: when half of all nodes die at
+/// once, some 50 of a node's do.
+const GRAVES: usize = 256;
+
+/// A node of the leaf set.
+#[derive(Clone, Copy, Debug)]
+struct Leaf<I> {
+    stands: Stands<I>,
+    /// The version at which it came.
+    since: u64,
+    /// The round in which it last spoke; none if it is hearsay.
+    heard: Option<Round>,
+}
+
+/// The bootstrapping service as a layer over any [`Peers`]; a message names at most `M` nodes, at
+/// least as many as a leaf set has.
 #[derive(Clone, Debug)]
-pub struct State<I, const M: usize> {
+pub struct Bootstrap<I, const M: usize> {
     config: Config,
     me: Option<Stands<I>>,
-    /// Clockwise from this node, each with the version at which it came.
-    leaves: Vec<(Stands<I>, u64)>,
+    /// Clockwise from this node.
+    leaves: Vec<Leaf<I>>,
     /// In order of slots.
     table: Vec<Stands<I>>,
     version: u64,
     /// Whom to ask first.
     contact: Option<I>,
-    /// Rounds since the last change.
-    unchanged: Round,
-    converged: bool,
+    round: Round,
+    notes: Notes,
+    probes: Probes<I>,
+    /// Between two questions whether a node lives.
+    wait: Duration,
+    /// Who of the table is asked next.
+    turn: usize,
+    /// Who will be a leaf if it answers.
+    strangers: Vec<I>,
+    /// The buried, and in which round, the oldest first.
+    graves: Vec<(I, Round)>,
 }
 
-impl<I: PeerId, const M: usize> Configured for State<I, M> {
-    type Config = Config;
-
-    fn new(config: Config) -> Result<Self, ParameterError> {
-        let Config { leaves, bits, alternatives, samples } = config;
+impl<I: PeerId, const M: usize> Bootstrap<I, M> {
+    /// The bootstrapping service with these parameters.
+    ///
+    /// # Errors
+    ///
+    /// Names the parameter that is out of bounds, its unit and its bound.
+    pub fn new(config: Config) -> Result<Self, ParameterError> {
+        let Config { leaves, bits, alternatives, samples, repair } = config;
         ParameterError::new("leaves c", leaves as f64, "nodes", "even, 2 to the capacity M")
             .unless(leaves % 2 == 0 && (2..=M).contains(&leaves))?;
         ParameterError::new("digit width b", bits.into(), "bits", "1, 2, 4 or 8")
@@ -129,6 +194,8 @@ impl<I: PeerId, const M: usize> Configured for State<I, M> {
             .unless((1..=16).contains(&alternatives))?;
         ParameterError::new("samples cr", samples as f64, "nodes", "at most 256")
             .unless(samples <= 256)?;
+        let asked = repair.unwrap_or(0);
+        ParameterError::new("repair", asked as f64, "nodes", "at most 256").unless(asked <= 256)?;
         Ok(Self {
             config,
             me: None,
@@ -136,9 +203,28 @@ impl<I: PeerId, const M: usize> Configured for State<I, M> {
             table: Vec::new(),
             version: 0,
             contact: None,
-            unchanged: 0,
-            converged: false,
+            round: 0,
+            notes: Notes::default(),
+            probes: Probes::new(),
+            wait: exchange::PATIENCE / 2,
+            turn: 0,
+            strangers: Vec::new(),
+            graves: Vec::new(),
         })
+    }
+
+    /// Asks a silent node again after half of `patience`, instead of half of
+    /// [`PATIENCE`](exchange::PATIENCE). It should be a bit less than half a period: four questions
+    /// fill the round.
+    ///
+    /// # Errors
+    ///
+    /// If it is zero, or above an hour.
+    pub fn patience(self, patience: Duration) -> Result<Self, ParameterError> {
+        let micros = patience.as_micros();
+        ParameterError::new("patience", micros as f64, "microseconds", "1 to 3.6e9, an hour")
+            .unless((1..=3_600_000_000).contains(&micros))?;
+        Ok(Self { wait: patience / 2, ..self })
     }
 }
 
@@ -163,10 +249,10 @@ fn nearest<I: PeerId>(here: u64, mut all: Vec<Stands<I>>, count: usize) -> Vec<S
     all
 }
 
-impl<I: PeerId, const M: usize> State<I, M> {
+impl<I: PeerId, const M: usize> Bootstrap<I, M> {
     /// The leaf set, clockwise from this node: the nodes after it, then those before it.
     pub fn leaves(&self) -> impl ExactSizeIterator<Item = I> {
-        self.leaves.iter().map(|leaf| leaf.0.0)
+        self.leaves.iter().map(|leaf| leaf.stands.0)
     }
 
     /// The prefix table: nodes, each with the digits it has in common with this one, and its next.
@@ -177,17 +263,24 @@ impl<I: PeerId, const M: usize> State<I, M> {
         })
     }
 
+    /// How well the leaf set stands, by this node's own knowledge. Without repair a leaf is heard
+    /// of only when there is an exchange with it.
+    pub fn health(&self) -> Health {
+        let ages = self.leaves.iter().filter_map(|leaf| Some(self.round.wrapping_sub(leaf.heard?)));
+        self.notes.health(self.leaves.len(), ages)
+    }
+
     /// Who is nearer to `key` than this node, and next on the way to who is nearest: Pastry's
     /// routing. None if nobody known is nearer.
     pub fn next_hop(&self, key: u64) -> Option<I> {
         let here = self.me?.1;
-        let known = || self.leaves.iter().map(|leaf| leaf.0).chain(self.table.iter().copied());
+        let known = || self.leaves.iter().map(|leaf| leaf.stands).chain(self.table.iter().copied());
         let closest = |peers: &mut dyn Iterator<Item = Stands<I>>| {
             let near = peers.filter(|peer| apart(peer.1, key) < apart(here, key));
             near.min_by_key(|peer| (apart(peer.1, key), peer.0)).map(|peer| peer.0)
         };
         if self.covers(here, key) {
-            return closest(&mut self.leaves.iter().map(|leaf| leaf.0));
+            return closest(&mut self.leaves.iter().map(|leaf| leaf.stands));
         }
         let row = self.common(here, key);
         let mut longer = known().filter(|peer| self.common(peer.1, key) > row);
@@ -204,8 +297,8 @@ impl<I: PeerId, const M: usize> State<I, M> {
         let all = self.leaves.len() < self.config.leaves;
         let ends = self.leaves.get(half - 1).zip(self.leaves.get(half));
         all || ends.is_some_and(|(last, first)| {
-            key.wrapping_sub(first.0.1) <= last.0.1.wrapping_sub(first.0.1)
-                && here.wrapping_sub(first.0.1) <= last.0.1.wrapping_sub(first.0.1)
+            key.wrapping_sub(first.stands.1) <= last.stands.1.wrapping_sub(first.stands.1)
+                && here.wrapping_sub(first.stands.1) <= last.stands.1.wrapping_sub(first.stands.1)
         })
     }
 
@@ -232,7 +325,7 @@ impl<I: PeerId, const M: usize> State<I, M> {
         let (there, me) = (position(&peer), self.me.map(|me| me.0));
         let samples = (0..self.config.samples).filter_map(|_| below.sample(random));
         let mut all: Vec<Stands<I>> = samples.map(|peer| (peer, position(&peer))).collect();
-        all.extend(self.leaves.iter().map(|leaf| leaf.0).chain(self.table.iter().copied()));
+        all.extend(self.leaves.iter().map(|leaf| leaf.stands).chain(self.table.iter().copied()));
         // This node is the datagram's sender, and needs no naming.
         all.retain(|known| known.0 != peer && Some(known.0) != me);
         let near = nearest(there, all.clone(), self.config.leaves);
@@ -253,39 +346,82 @@ impl<I: PeerId, const M: usize> State<I, M> {
     }
 
     /// This node's name and place, from the first call on; and who is below, while it knows few.
-    fn settle(&mut self, below: &impl Peers<Id = I>, cx: &mut impl Local<Self>) {
+    fn settle(&mut self, below: &impl Peers<Id = I>, cx: &impl Context<Self>) {
         if self.me.is_none() {
             self.me = Some((cx.me(), position(&cx.me())));
         }
         if self.leaves.len() < self.config.leaves {
             let mut peers = Vec::new();
             below.for_each(|peer, _| peers.push(peer));
-            self.learn(peers);
+            self.learn(peers, false);
         }
     }
 
     /// `from` speaks, and names `peers`.
-    fn hear(&mut self, from: I, peers: Bounded<I, M>) {
-        self.learn(peers.into_iter().chain([from]));
+    fn hear(&mut self, from: I, peers: impl IntoIterator<Item = I>) {
+        self.probes.heard(from);
+        self.graves.retain(|grave| grave.0 != from);
+        self.learn(peers, false);
+        self.learn([from], true);
+        let leaf = self.leaves.iter_mut().find(|leaf| leaf.stands.0 == from);
+        if let Some(leaf) = leaf {
+            leaf.heard = Some(self.round);
+        }
     }
 
-    /// Takes `peers` into leaf set and table, where they belong.
-    fn learn(&mut self, peers: impl IntoIterator<Item = I>) {
+    /// Takes `peers` into leaf set and table, where they belong, but for the buried. With repair,
+    /// who has not `spoken` makes no leaf give way: it may be dead, and is asked first.
+    fn learn(&mut self, peers: impl IntoIterator<Item = I>, spoken: bool) {
         let Some((me, here)) = self.me else { return };
-        let mut near: Vec<Stands<I>> = self.leaves.iter().map(|leaf| leaf.0).collect();
-        let mut changed = false;
+        let mut near: Vec<Stands<I>> = self.leaves.iter().map(|leaf| leaf.stands).collect();
+        let mut changed = 0;
         for peer in peers {
-            if peer == me {
+            if peer == me || self.graves.iter().any(|grave| grave.0 == peer) {
                 continue;
             }
             let known = (peer, position(&peer));
             near.push(known);
-            changed |= self.tabulate(here, known);
+            changed += usize::from(self.tabulate(here, known));
         }
-        let near = nearest(here, near, self.config.leaves);
-        if changed || !near.iter().eq(self.leaves.iter().map(|leaf| &leaf.0)) {
-            self.relink(near);
+        let mut near = nearest(here, near, self.config.leaves);
+        if self.config.repair.is_some() && !spoken && !self.leaves.is_empty() {
+            let is_leaf = |known: &Stands<I>| self.leaves.iter().any(|leaf| leaf.stands == *known);
+            let new = near.iter().filter(|&known| !is_leaf(known)).map(|known| known.0);
+            self.strangers = new.collect();
+            near = self.leaves.iter().map(|leaf| leaf.stands).collect();
         }
+        if changed > 0 || !near.iter().eq(self.leaves.iter().map(|leaf| &leaf.stands)) {
+            self.relink(near, changed);
+        }
+    }
+
+    /// A silent node is forgotten, and kept out.
+    fn bury(&mut self, peer: I, cx: &mut impl Context<Self>) {
+        if self.graves.len() >= GRAVES {
+            self.graves.remove(0);
+            cx.count("grave shed");
+        }
+        self.graves.push((peer, self.round));
+        self.notes.buried = self.notes.buried.saturating_add(1);
+        let before = self.table.len();
+        self.table.retain(|known| known.0 != peer);
+        let mut near: Vec<Stands<I>> = self.leaves.iter().map(|leaf| leaf.stands).collect();
+        near.retain(|leaf| leaf.0 != peer);
+        self.relink(near, before - self.table.len());
+    }
+
+    /// Who is asked in this round whether it lives: all leaves, and the next of the table.
+    fn next_asked(&mut self) -> Vec<I> {
+        let Some(count) = self.config.repair else { return Vec::new() };
+        let mut asked: Vec<I> = self.leaves().collect();
+        for _ in 0..count.min(self.table.len()) {
+            self.turn = (self.turn + 1) % self.table.len();
+            let next = self.table[self.turn].0;
+            if !asked.contains(&next) {
+                asked.push(next);
+            }
+        }
+        asked
     }
 
     /// Puts a node into its slot, if there is room. Returns whether there was.
@@ -308,22 +444,26 @@ impl<I: PeerId, const M: usize> State<I, M> {
         true
     }
 
-    /// Leaf set or table is another.
-    fn relink(&mut self, near: Vec<Stands<I>>) {
-        self.unchanged = 0;
+    /// The leaf set is this, and so many entries of the table are others.
+    fn relink(&mut self, near: Vec<Stands<I>>, entries: usize) {
         self.version = self.version.wrapping_add(1);
-        let since = |leaf: &Stands<I>| self.leaves.iter().find(|old| old.0 == *leaf);
-        let versions: Vec<u64> =
-            near.iter().map(|leaf| since(leaf).map_or(self.version, |old| old.1)).collect();
-        self.leaves = near.into_iter().zip(versions).collect();
+        let old = |stands: &Stands<I>| self.leaves.iter().find(|leaf| leaf.stands == *stands);
+        let new = |stands| Leaf { stands, since: self.version, heard: None };
+        let leaves: Vec<Leaf<I>> = near
+            .into_iter()
+            .map(|stands| old(&stands).copied().unwrap_or_else(|| new(stands)))
+            .collect();
+        let made = leaves.iter().filter(|leaf| leaf.since == self.version).count();
+        let gone = self.leaves.len().saturating_sub(leaves.len() - made);
+        self.leaves = leaves;
+        self.notes.changed(entries + made.max(gone));
     }
 
     /// Tells the owner whether all stands.
-    fn report(&mut self, cx: &mut impl Local<Self>) {
-        self.unchanged = self.unchanged.saturating_add(1);
-        let stands = self.unchanged >= SETTLED && !self.leaves.is_empty();
-        if stands != self.converged {
-            self.converged = stands;
+    fn report(&mut self, cx: &mut impl Context<Self>) {
+        let stands = self.notes.unchanged >= SETTLED && !self.leaves.is_empty();
+        if stands != self.notes.converged {
+            self.notes.converged = stands;
             cx.emit(if stands { Event::Converged } else { Event::Disturbed });
         }
     }
@@ -331,166 +471,15 @@ impl<I: PeerId, const M: usize> State<I, M> {
     /// A contact, or one of the nearer half of the leaf set.
     fn choose(&mut self, random: &mut Random) -> Option<I> {
         let me = self.me?;
-        if let Some(contact) = self.contact.take().filter(|&contact| contact != me.0) {
-            return Some(contact);
+        let contact = self.contact.filter(|&contact| contact != me.0);
+        if contact.is_some() {
+            // While nobody else is known it is asked again.
+            self.contact = contact.filter(|_| self.leaves.is_empty());
+            return contact;
         }
-        let mut near: Vec<Stands<I>> = self.leaves.iter().map(|leaf| leaf.0).collect();
+        let mut near: Vec<Stands<I>> = self.leaves.iter().map(|leaf| leaf.stands).collect();
         near.sort_unstable_by_key(|leaf| (apart(leaf.1, me.1), leaf.0));
         near.truncate(near.len().div_ceil(2));
         random.pick(&near).map(|leaf| leaf.0)
     }
-}
-
-impl<I: PeerId, const M: usize> Protocol for State<I, M> {
-    type Id = I;
-    type Message = Message<I, M>;
-    type Event = Event;
-    type Command = Command;
-
-    fn wake_at(&self) -> Time {
-        Time::NEVER
-    }
-
-    fn version(&self) -> u64 {
-        self.version
-    }
-}
-
-impl<I, const M: usize, D> Exchange<D> for State<I, M>
-where
-    I: PeerId,
-    D: Peers<Id = I>,
-{
-    fn initiate(&mut self, below: &D, cx: &mut impl Local<Self>) -> Option<(I, Message<I, M>)> {
-        self.settle(below, cx);
-        self.report(cx);
-        let partner = self.choose(cx.rng())?;
-        Some((partner, self.describe_for(partner, below, cx.rng())))
-    }
-
-    fn respond(
-        &mut self,
-        below: &D,
-        from: I,
-        request: Message<I, M>,
-        cx: &mut impl Local<Self>,
-    ) -> Option<Message<I, M>> {
-        self.settle(below, cx);
-        let reply = self.describe_for(from, below, cx.rng());
-        self.hear(from, request.peers);
-        Some(reply)
-    }
-
-    fn complete(&mut self, _: &D, from: I, reply: Message<I, M>, _: &mut impl Local<Self>) {
-        self.hear(from, reply.peers);
-    }
-
-    fn abandon(&mut self, _: &D, to: I, _: &mut impl Local<Self>) {
-        if self.leaves.is_empty() {
-            // A contact, and nobody else is known.
-            self.contact = Some(to);
-        }
-    }
-
-    fn on_contact(&mut self, _: &D, peer: I, _: &mut impl Local<Self>) {
-        self.contact = Some(peer);
-    }
-
-    fn on_command(
-        &mut self,
-        below: &D,
-        Command::Restart: Command,
-        cx: &mut impl Local<Self>,
-    ) -> Result<Receipt, Refusal> {
-        self.table.clear();
-        self.relink(Vec::new());
-        self.settle(below, cx);
-        Ok(Receipt::default())
-    }
-}
-
-impl<I: PeerId, const M: usize> Peers for State<I, M> {
-    type Id = I;
-
-    fn sample(&self, random: &mut Random) -> Option<I> {
-        random.pick(&self.leaves).map(|leaf| leaf.0.0)
-    }
-
-    fn for_each(&self, mut visit: impl FnMut(I, u64)) {
-        self.leaves.iter().for_each(|leaf| visit(leaf.0.0, leaf.1));
-    }
-
-    fn degree(&self) -> usize {
-        self.leaves.len()
-    }
-}
-
-/// Chord's lookups run over it, too.
-impl<I: PeerId, const M: usize> RingView for Bootstrap<I, M> {
-    type Id = I;
-
-    fn position(&self) -> Option<u64> {
-        self.me.map(|me| me.1)
-    }
-
-    fn for_each_position(&self, mut visit: impl FnMut(I, u64)) {
-        self.leaves.iter().for_each(|leaf| visit(leaf.0.0, leaf.0.1));
-        let is_leaf = |peer| self.leaves.iter().any(|leaf| leaf.0.0 == peer);
-        let others = self.table.iter().filter(|known| !is_leaf(known.0));
-        others.for_each(|known| visit(known.0, known.1));
-    }
-
-    fn position_of(&self, peer: I) -> Option<u64> {
-        Some(position(&peer))
-    }
-}
-
-/// How many entries are missing among `nodes`: of their leaf sets, and of their prefix tables. None
-/// are when it is perfect.
-///
-/// It looks at all nodes at once, as only a simulation can.
-///
-/// ```
-/// use gossip_overlay::{Bootstrap, bootstrap};
-///
-/// let alone = Bootstrap::<u32, 40>::new(bootstrap::Config::default())?;
-/// assert_eq!(bootstrap::missing([(0, &*alone)]), (0, 0));
-/// # Ok::<(), gossip_core::ParameterError>(())
-/// ```
-pub fn missing<'a, I: PeerId, const M: usize>(
-    nodes: impl IntoIterator<Item = (I, &'a State<I, M>)>,
-) -> (usize, usize) {
-    let mut all: Vec<(u64, I, &State<I, M>)> =
-        nodes.into_iter().map(|(peer, state)| (position(&peer), peer, state)).collect();
-    all.sort_unstable_by_key(|node| (node.0, node.1));
-    let n = all.len();
-    let (mut leaves, mut table) = (0, 0);
-    for (at, &(here, _, state)) in all.iter().enumerate() {
-        let half = (state.config.leaves / 2).min(n - 1);
-        let wanted = (1..=half).flat_map(|by| [(at + by) % n, (at + n - by) % n]);
-        let wanted: BTreeSet<I> = wanted.map(|at| all[at].1).collect();
-        leaves += wanted.iter().filter(|&&peer| state.leaves().all(|leaf| leaf != peer)).count();
-        let bits = state.config.bits;
-        // One row after the other, until nobody else shares the prefix.
-        for row in 0..64 / bits {
-            let (shift, prefix) = (64 - bits * (row + 1), bits * row);
-            let first = if prefix == 0 { 0 } else { here >> (64 - prefix) << bits };
-            let holds = |digit: u64| {
-                let low = (first | digit) << shift;
-                let high = low | ((1 << shift) - 1);
-                let from = all.partition_point(|node| node.0 < low);
-                all.partition_point(|node| node.0 <= high) - from
-            };
-            let own = here >> shift & ((1 << bits) - 1);
-            for digit in (0..1 << bits).filter(|&digit| digit != own) {
-                let wanted = holds(digit).min(state.config.alternatives);
-                let has = state.table().filter(|known| (known.1, known.2) == (row, digit)).count();
-                table += wanted.saturating_sub(has);
-            }
-            if holds(own) == 1 {
-                break;
-            }
-        }
-    }
-    (leaves, table)
 }

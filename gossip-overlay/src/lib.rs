@@ -6,6 +6,7 @@
 //! | [`bootstrap`] | leaf sets and prefix tables, all at once | The bootstrapping service, 2006 |
 //! | [`chord`] | routes to the owner of a key, over a ring | Chord on demand, 2005 |
 //! | [`rank`] | rankings ready made: line, list, lattices, trees, cubes, prefixes, space | |
+//! | [`sorting`] | all nodes in one list, by an attribute | T-Man, 2009 |
 //! | [`slicing`] | each node's slice by an attribute | JK, 2006; Ranking, 2007; Sliver, 2009 |
 //! | [`tree`] | a spanning tree, exact aggregates and search along it | GAP, 2005 |
 //!
@@ -18,10 +19,13 @@ extern crate std;
 
 pub mod bootstrap;
 pub mod chord;
+mod health;
+mod probes;
 pub mod rank;
 mod ranking;
 pub mod ring;
 pub mod slicing;
+pub mod sorting;
 pub mod tman;
 pub mod tree;
 
@@ -30,6 +34,7 @@ pub use chord::Chord;
 pub use ranking::Ranking;
 pub use ring::RingRank;
 pub use slicing::Jk;
+pub use sorting::Sorted;
 pub use tman::TMan;
 
 #[cfg(doctest)]

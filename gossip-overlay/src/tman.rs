@@ -55,10 +55,8 @@
 
 mod age;
 mod config;
-mod health;
 mod layer;
 mod message;
-mod probes;
 mod select;
 mod view;
 
@@ -72,13 +70,13 @@ use gossip_core::{
     Random, Refusal, Round, Time,
 };
 
+use crate::health::Notes;
+use crate::probes::Probes;
 use crate::ranking::Ranking;
 use age::{Age, Clock, elapsed, rounds};
-use health::Notes;
-use probes::Probes;
 
+pub use crate::health::Health;
 pub use config::Config;
-pub use health::Health;
 pub use layer::TMan;
 pub use message::{Command, Event, Message, News, Talk};
 
@@ -211,6 +209,11 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
         self.view.iter().map(|known| (known.id, known.place))
     }
 
+    /// This node; none before its first call.
+    pub(crate) fn name(&self) -> Option<I> {
+        self.me.map(|me| me.0)
+    }
+
     /// Where this node stands; none before its first call.
     pub fn place(&self) -> Option<R::Place> {
         self.me.map(|me| me.1)
@@ -266,15 +269,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     pub fn health(&self) -> Health {
         let links = self.links.iter().filter_map(|link| self.view.get(link.at as usize));
         let ages = links.map(|known| elapsed(self.clock.begun(), known.born) / 8);
-        Health {
-            links: self.links.len(),
-            right: ages.clone().filter(|&age| age <= 2).count(),
-            oldest: ages.max().unwrap_or(0),
-            unchanged: self.notes.unchanged,
-            churn: self.notes.churn(),
-            buried: self.notes.buried,
-            converged: self.notes.converged,
-        }
+        self.notes.health(self.links.len(), ages)
     }
 
     /// Whether it exchanges: it has begun, and does not rest.

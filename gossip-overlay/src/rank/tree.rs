@@ -5,7 +5,8 @@
 //!
 //! # Deviations from the paper
 //!
-//! Any arity; places are numbered from 0.
+//! Any arity; places are numbered from 0. [`Rooted`](crate::tree::Rooted) makes parents and
+//! children of them.
 
 use gossip_core::{ParameterError, PeerId};
 

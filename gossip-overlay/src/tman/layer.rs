@@ -26,8 +26,8 @@ use gossip_core::{
 };
 
 use super::message::{Command, Event, Message, Talk};
-use super::probes::Verdict;
 use super::{Config, State};
+use crate::probes::Verdict;
 use crate::ranking::Ranking;
 
 /// T-Man as a layer over any [`Peers`]: ranks by `R`, exchanges at most `M` descriptors (the

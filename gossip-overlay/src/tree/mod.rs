@@ -3,6 +3,7 @@
 //! | Module | What |
 //! |---|---|
 //! | [`gap`] | a spanning tree over any symmetric neighbours, its aggregate at the root |
+//! | [`Rooted`] | the tree that T-Man builds, of numbered places |
 //! | [`query`] | broadcast and convergecast over any [`Tree`](gossip_core::Tree): exact |
 //!
 //! A tree gives an exact sum for one message per link each way, and loses a whole subtree with a
@@ -13,11 +14,13 @@
 
 pub mod gap;
 pub mod query;
+mod ranked;
 
 use gossip_core::message;
 
 pub use gap::Gap;
 pub use query::Query;
+pub use ranked::Rooted;
 
 message! {
     /// How many nodes, and the sum, least and greatest of their values.

@@ -24,7 +24,7 @@ fn start<L: Link, const M: usize>(n: u32, seed: u64, config: Config, link: L) ->
 }
 
 fn lacks<L: Link, const M: usize>(sim: &Sim<L, M>) -> (usize, usize) {
-    missing(sim.nodes().map(|(id, node)| (id, &**node)))
+    missing(sim.nodes())
 }
 
 /// Cycles until nothing is missing, `most` if it never is.
@@ -40,11 +40,11 @@ fn cycles<L: Link, const M: usize>(mut sim: Sim<L, M>, most: u32) -> u32 {
 #[test]
 fn leaf_sets_and_tables_are_perfect_in_a_few_tens_of_cycles() {
     let lossy = Network::default().loss(0.2).unwrap();
-    let whole = cycles(start::<_, 128>(512, 1, Config::default(), Perfect), 40);
+    let whole = cycles(start::<_, 128>(512, 1, Config::published(), Perfect), 40);
     assert!(whole < 20, "{whole} cycles, seed 1");
-    let lossy = cycles(start::<_, 128>(512, 1, Config::default(), lossy), 40);
+    let lossy = cycles(start::<_, 128>(512, 1, Config::published(), lossy), 40);
     assert!(lossy < 30, "{lossy} cycles with a fifth lost, seed 1");
-    let cramped = cycles(start::<_, 20>(512, 1, Config::default(), Perfect), whole + 2);
+    let cramped = cycles(start::<_, 20>(512, 1, Config::published(), Perfect), whole + 2);
     assert_eq!(cramped, whole + 2, "the control, seed 1");
 }
 
@@ -53,7 +53,7 @@ fn leaf_sets_and_tables_are_perfect_in_a_few_tens_of_cycles() {
 #[test]
 fn routes_over_perfect_tables_are_short_and_end_at_the_nearest() {
     for (bits, most) in [(4, 3.25), (2, 5.5)] {
-        let config = Config { bits, ..Config::default() };
+        let config = Config { bits, ..Config::published() };
         let mut sim = start::<_, 128>(512, 1, config, Perfect);
         sim.run(16);
         assert_eq!(lacks(&sim), (0, 0), "seed 1, b = {bits}");
@@ -79,7 +79,7 @@ fn routes_over_perfect_tables_are_short_and_end_at_the_nearest() {
 /// those who live, it is perfect again.
 #[test]
 fn begun_anew_after_deaths_it_is_perfect_again() {
-    let mut sim = start::<_, 128>(256, 2, Config::default(), Perfect);
+    let mut sim = start::<_, 128>(256, 2, Config::published(), Perfect);
     sim.run(30);
     let told = sim.events().take().filter(|event| event.1 == Event::Converged).count();
     assert_eq!(told, 256, "all have said so, seed 2");
@@ -105,10 +105,12 @@ proptest! {
         half in 1_usize..8,
         shift in 0_u32..4,
         alternatives in 1_usize..4,
+        repair in prop::option::of(0_usize..9),
         dead in prop::collection::vec(0_u32..60, 0..10),
         seed: u64,
     ) {
-        let config = Config { leaves: 2 * half, bits: 1 << shift, alternatives, samples: 5 };
+        let (leaves, bits, samples) = (2 * half, 1 << shift, 5);
+        let config = Config { leaves, bits, alternatives, samples, repair };
         let network = Network::default().loss(0.1).unwrap().duplication(0.2).unwrap();
         let mut sim = start::<_, 16>(n, seed, config, network);
         sim.run(6);

@@ -1,6 +1,7 @@
 //! Overlays against their papers' figures, under faults and over samplers.
 
 mod bootstrap;
+mod bootstrap_repair;
 mod bounded;
 mod chord;
 mod hostile;
@@ -8,6 +9,7 @@ mod jk;
 mod rank;
 mod repair;
 mod slicing;
+mod sorting;
 mod tman;
 mod tree;
 mod trials;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gossip_core::random::Key;
-use gossip_core::sampling::{HyParView, hyparview};
+use gossip_core::sampling::{Cyclon, HyParView, cyclon, hyparview};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::event;
 use gossip_core::sim::link::Perfect;
@@ -14,6 +14,7 @@ use gossip_core::sim::{Activation, Neighbourhood, Network, World, topology};
 use gossip_core::testkit::{Bounds, Finally, Invariants, Kinds, Trial, Violation};
 use gossip_core::{PeerId, Protocol, Tree, stack};
 use gossip_overlay::tree::{Gap, Query, Summary, gap, query};
+use gossip_overlay::{TMan, rank, tman};
 use proptest::prelude::*;
 
 type Growing = Simulation<Gap<u32>, Neighbourhood>;
@@ -241,6 +242,64 @@ fn an_answer_is_exact_for_two_messages_a_link() {
             assert_eq!(told[0].1.found.len() as u64, expected.count.min(query::NAMES as u64));
             assert!(told[0].1.found.iter().all(|&id| (low..=high).contains(&value(id))));
             assert_eq!(sim.sent(), 2 * u64::from(n - 1));
+        }
+    }
+}
+
+stack! {
+    /// Questions over the tree that T-Man builds, over a sampler.
+    #[derive(Debug)]
+    pub struct Ranked<I: PeerId> {
+        peers: Cyclon<I, 20>,
+        #[uses(peers)]
+        tree: TMan<I, rank::Tree, 20>,
+        #[uses(tree)]
+        asks: Query<I>,
+    }
+}
+
+type RankedEvent = <Ranked<u32> as Protocol>::Event;
+
+/// T-Man, section 2: trees by hops, here of two and four children. Parents and children agree and
+/// lead to the root, an answer is exact for two messages a link; when a fifth of all but the root
+/// have died, their children come to whoever is next above, and answers are exact again.
+#[test]
+fn t_man_grows_trees_that_close_over_the_dead() {
+    for (arity, n, seed) in [(2, 255, 1), (2, 300, 2), (4, 341, 3)] {
+        let shape = rank::Tree::new(arity, n).unwrap();
+        let node = |node| {
+            let tree = TMan::new(tman::Config::new(shape)).unwrap();
+            let asks = Query::new(query::Config::new(value(node))).unwrap();
+            Ranked::new(Cyclon::new(cyclon::Config::default()).unwrap(), tree, asks)
+        };
+        let mut sim = Simulation::new((0..n).map(node), seed, Order::Sequential);
+        (1..n).for_each(|node| sim.contact(node, 0));
+        sim.run(25);
+        check_tree(sim.nodes().map(|(id, node)| (id, &node.tree))).unwrap();
+        let mut all: Vec<u32> = (1..n).collect();
+        let dead = Key::new(seed).with(5).random(0).choose(&mut all, n as usize / 5).to_vec();
+        for dead in [Vec::new(), dead] {
+            sim.kill_all(dead);
+            sim.run(20);
+            for (id, node) in sim.nodes() {
+                let above = core::iter::successors(shape.parent(id.into()), |&at| shape.parent(at));
+                let nearest = above.map(|place| place as u32).find(|&place| sim.is_alive(place));
+                assert_eq!(node.tree.parent(), nearest, "of {id}, arity {arity}, seed {seed}");
+            }
+            sim.events().take().count();
+            let asker = sim.nodes().last().unwrap().0;
+            let ask = query::Command::Ask { low: i64::MIN, high: i64::MAX };
+            sim.command(asker, <Ranked<u32> as Protocol>::Command::asks(ask)).unwrap();
+            sim.run(3);
+            let answers = sim.events().take().filter_map(|(_, event)| match event {
+                RankedEvent::asks(answer) => Some(answer),
+                _ => None,
+            });
+            let answers: Vec<_> = answers.collect();
+            assert_eq!(answers.len(), 1, "arity {arity}, seed {seed}");
+            assert!(answers[0].is_whole, "arity {arity}, seed {seed}");
+            let all = sim.nodes().map(|node| Summary::of(value(node.0)));
+            assert_eq!(answers[0].summary, all.fold(Summary::NONE, Summary::and), "seed {seed}");
         }
     }
 }

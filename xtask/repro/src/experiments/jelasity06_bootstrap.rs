@@ -44,6 +44,7 @@ fn trial(params: &Params, seed: u64) -> Result<Vec<Sample>, ParameterError> {
         bits: params.count("b") as u32,
         alternatives: params.count("k"),
         samples: params.count("cr"),
+        repair: None,
     };
     let nodes = (0..n).map(|_| Node::new(config)).collect::<Result<Vec<_>, _>>()?;
     let network = Network::default().loss(params.float("loss"))?;
@@ -56,7 +57,7 @@ fn trial(params: &Params, seed: u64) -> Result<Vec<Sample>, ParameterError> {
         let mut missing = (0, 0);
         if perfect.is_infinite() {
             sim.step();
-            missing = bootstrap::missing(sim.nodes().map(|(id, node)| (id, &**node)));
+            missing = bootstrap::missing(sim.nodes());
         }
         if missing == (0, 0) {
             perfect = perfect.min(f64::from(cycle));

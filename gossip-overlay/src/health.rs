@@ -32,32 +32,42 @@ pub struct Health {
 
 /// What a node notes for its [`Health`], and for saying when it has converged.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     /// Rounds without change.
-    pub(super) unchanged: Round,
+    pub(crate) unchanged: Round,
     /// Links that changed in this round.
     changes: u32,
     churn: f64,
-    pub(super) buried: u64,
+    pub(crate) buried: u64,
     /// What the owner has heard.
-    pub(super) converged: bool,
+    pub(crate) converged: bool,
 }
 
 impl Notes {
     /// So many links are others than before.
-    pub(super) const fn changed(&mut self, links: usize) {
+    pub(crate) const fn changed(&mut self, links: usize) {
         self.unchanged = 0;
         self.changes = self.changes.saturating_add(links as u32);
     }
 
     /// A round begins.
-    pub(super) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.unchanged = self.unchanged.saturating_add(1);
         self.churn += (f64::from(self.changes) - self.churn) / 16.0;
         self.changes = 0;
     }
 
-    pub(super) const fn churn(&self) -> f64 {
-        self.churn
+    /// The health of a node with so many links, where news of those ever heard is that old, in
+    /// rounds.
+    pub(crate) fn health(&self, links: usize, ages: impl Iterator<Item = Round> + Clone) -> Health {
+        Health {
+            links,
+            right: ages.clone().filter(|&age| age <= 2).count(),
+            oldest: ages.max().unwrap_or(0),
+            unchanged: self.unchanged,
+            churn: self.churn,
+            buried: self.buried,
+            converged: self.converged,
+        }
     }
 }

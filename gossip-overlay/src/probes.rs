@@ -1,4 +1,4 @@
-//! Not a protocol: whom T-Man has asked whether it lives, and how often.
+//! Not a protocol: whom a node has asked whether it lives, and how often.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ const TRIES: u32 = 4;
 
 /// The questions of one round.
 #[derive(Clone, Debug)]
-pub(super) struct Probes<I> {
+pub(crate) struct Probes<I> {
     /// Asked, and silent since.
     silent: Vec<I>,
     tries: u32,
@@ -22,7 +22,7 @@ pub(super) struct Probes<I> {
 
 /// What to do now that some are silent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<I> {
+pub(crate) enum Verdict<I> {
     /// Ask these again.
     Ask(Vec<I>),
     /// These are dead.
@@ -30,17 +30,17 @@ pub(super) enum Verdict<I> {
 }
 
 impl<I: PeerId> Probes<I> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { silent: Vec::new(), tries: 0, due: Time::NEVER }
     }
 
     /// When to look again.
-    pub(super) const fn due(&self) -> Time {
+    pub(crate) const fn due(&self) -> Time {
         self.due
     }
 
     /// A round begins: whom to ask. Nobody while last round's questions are open.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &mut self,
         peers: impl Iterator<Item = I>,
         now: Time,
@@ -56,7 +56,7 @@ impl<I: PeerId> Probes<I> {
     }
 
     /// `peer` speaks.
-    pub(super) fn heard(&mut self, peer: I) {
+    pub(crate) fn heard(&mut self, peer: I) {
         self.silent.retain(|&silent| silent != peer);
         if self.silent.is_empty() {
             self.due = Time::NEVER;
@@ -64,7 +64,7 @@ impl<I: PeerId> Probes<I> {
     }
 
     /// Time has passed.
-    pub(super) fn look(&mut self, now: Time, wait: Duration) -> Option<Verdict<I>> {
+    pub(crate) fn look(&mut self, now: Time, wait: Duration) -> Option<Verdict<I>> {
         if self.due > now {
             return None;
         }
@@ -78,7 +78,7 @@ impl<I: PeerId> Probes<I> {
     }
 
     /// Forgets what was asked of those that are no longer `wanted`.
-    pub(super) fn retain(&mut self, wanted: impl Fn(I) -> bool) {
+    pub(crate) fn retain(&mut self, wanted: impl Fn(I) -> bool) {
         self.silent.retain(|&peer| wanted(peer));
         if self.silent.is_empty() {
             self.due = Time::NEVER;
