@@ -292,6 +292,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         under_way.turn(cx.now());
         self.ask(cx);
         self.offer(cx);
+        self.finish();
     }
 
     /// Offers what the other side has not got.
@@ -407,10 +408,10 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         cx: &mut impl Context<Self>,
     ) {
         if more == u8::MAX || !self.budget.is_new(from, of, more) {
-            let last = more == 0;
-            return if last {
-                cx.send(from, Message::Copied(of))
-            };
+            if more == 0 {
+                cx.send(from, Message::Copied(of));
+            }
+            return;
         }
         let mut slots = Vec::new();
         for &half in halves {
