@@ -37,8 +37,8 @@
 //! # Deviations from the paper
 //!
 //! - Local activity is told in two classes, before and after the last equality, not by a list.
-//! - What the copy of a question overtakes is held for lost: where the network reorders, it is asked
-//!   for, and may come, twice.
+//! - What the copy of a question overtakes is held for lost: where the network reorders, it is
+//!   asked for, and may come, twice.
 
 use core::time::Duration;
 

@@ -2,8 +2,8 @@
 //!
 //! A *round trip* is twice the time that a datagram takes, here 50 ms each way, always; counted is
 //! the time from the first datagram of a comparison until both replicas are equal, timers included.
-//! *Bytes* are those of all datagrams sent until then, in both directions, headers included and lost
-//! ones, too, by those of the keys and values that were changed.
+//! *Bytes* are those of all datagrams sent until then, in both directions, headers included and
+//! lost ones, too, by those of the keys and values that were changed.
 //!
 //! The aim is 95 of 100 seeds equal in at most 4 round trips and at most twice the bytes at 5 %
 //! loss, with 10^6 entries. Why it is near what can be had: 1.21 times the bytes are entries on the
