@@ -15,10 +15,10 @@
 //! when the last answer has come: offer and ask again, but only for what was lost
 //! ```
 //!
-//! Every question goes twice, a millisecond apart: it is short, and its loss would cost a round
-//! trip. The answering side remembers which questions of this round it has answered, and answers a
-//! copy only if it is for what was lost: that is little, and goes twice as well. More cells are
-//! sent at once than most differences need.
+//! Every question goes twice, one right after the other: it is short, and its loss would cost a
+//! round trip. The answering side remembers which questions of this round it has answered; that a
+//! copy has come it says in a word, after which nothing more is to be waited for. Sketches go with
+//! a whole PinSketch, twice: with it a difference is known though a frame of cells is lost.
 //!
 //! An entry's identifier is one half of its key's hash and one of its own, so that two versions of
 //! a key are known for such, and one of the two is moved only. Which is newer, an identifier does
@@ -37,8 +37,8 @@
 //! # Deviations from the paper
 //!
 //! - Local activity is told in two classes, before and after the last equality, not by a list.
-//! - The last answer is held for the last to arrive: where the network reorders, what has not come
-//!   yet is asked for, and may come, twice.
+//! - What the copy of a question overtakes is held for lost: where the network reorders, it is
+//!   asked for, and may come, twice.
 
 use core::time::Duration;
 
@@ -54,10 +54,11 @@ use crate::page::{PAGE, Page};
 use crate::path::Path;
 use crate::reconcile::End;
 use crate::replica::Replica;
-use crate::sketch::answer::{answer_with_spare, cost};
-use crate::sketch::wire::{Ask, CELL_BYTES, Frame};
+use crate::sketch::answer::{answer_with, cost};
+use crate::sketch::pinsketch::CAPACITY;
+use crate::sketch::wire::{Ask, CELL_BYTES, Frame, Need};
 use crate::sketch::{Difference, Session, Step};
-use crate::sketches::{RESTLESS, of_one_key};
+use crate::sketches::{RESTLESS, key_half};
 use crate::store::Merged;
 
 /// Questions in a comparison. Each loses a share of what is left: at 20 % loss, one entry in 10^5
@@ -65,11 +66,7 @@ use crate::store::Merged;
 const TURNS: u8 = 16;
 
 /// How long after a question its copy goes. Our choice: another datagram, the same round trip.
-const COPY: Duration = Duration::from_millis(1);
-
-/// One frame of cells in so many goes in addition, and one: a difference whose estimate is two
-/// standard errors low is told all the same, or one of which a frame is lost. Our choice.
-const SPARE: usize = 8;
+const COPY: Duration = Duration::from_micros(100);
 
 /// A comparison that this replica has opened.
 #[derive(Clone)]
@@ -96,8 +93,6 @@ pub(crate) struct UnderWay<I: PeerId, const KEY: usize, const VALUE: usize> {
     answered: bool,
     /// Whether the question's copy is still to go.
     copy: bool,
-    /// Whether it asks for what an earlier one has not brought.
-    repairs: bool,
 }
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> UnderWay<I, KEY, VALUE> {
@@ -116,7 +111,6 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> UnderWay<I, KEY, VALUE> {
             patience,
             answered: false,
             copy: true,
-            repairs: false,
         }
     }
 
@@ -146,7 +140,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> UnderWay<I, KEY, VALUE> {
         }
     }
 
-    /// The last answer came at `now`: what comes later than its copy is lost.
+    /// The last answer came at `now`, but for that to the question's copy.
     fn end(&mut self, now: Time) {
         self.until = self.until.min(now + 2 * COPY);
     }
@@ -191,13 +185,20 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         }
         // More than that come in the next round.
         let most = usize::from(self.probe);
-        let parts = under_way.wants.chunks(FETCH).take(most);
+        let mut parts: Vec<&[u64]> = under_way.wants.chunks(FETCH).take(most).collect();
+        if parts.is_empty() {
+            // Nothing is asked for: its copy is answered when all offers are.
+            parts.push(&[]);
+        }
         let mut more = parts.len();
         for part in parts {
             more -= 1;
-            let mut ids = Bounded::new();
-            ids.fill(part.iter().map(|id| id.to_le_bytes()));
-            cx.send(with, Message::Fetch { of, more: u8::try_from(more).unwrap_or(u8::MAX), ids });
+            let mut halves = Bounded::new();
+            halves.fill(part.iter().map(|&id| key_half(id).to_le_bytes()));
+            cx.send(
+                with,
+                Message::Fetch { of, more: u8::try_from(more).unwrap_or(u8::MAX), halves },
+            );
         }
     }
 
@@ -209,11 +210,6 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         }
         if !core::mem::take(&mut under_way.copy) {
             return self.press(cx);
-        }
-        if under_way.repairs {
-            // By another name, so that it is answered, too: little is left, and late already.
-            under_way.turn += 1;
-            self.offer(cx);
         }
         self.ask(cx);
     }
@@ -276,8 +272,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         let Some(under_way) = &mut self.under_way else { return };
         under_way.session = None;
         let has = |ids: &[u64], id: u64| {
-            let at = ids.partition_point(|&other| other >> 31 < id >> 31);
-            ids.get(at).is_some_and(|&other| of_one_key(other, id))
+            let at = ids.partition_point(|&other| key_half(other) < key_half(id));
+            ids.get(at).is_some_and(|&other| key_half(other) == key_half(id))
         };
         let (store, settled) = (&self.store, self.settled);
         let is_news = |id: &u64| {
@@ -289,12 +285,14 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         let is_wanted = |id: &u64| store.merges() || !has(&offers, *id);
         under_way.wants = difference.theirs.iter().copied().filter(is_wanted).collect();
         let with = under_way.with;
-        let pages = self.pages(with, Kind::Pushed, &offers, cx);
+        let slots = offers.iter().filter_map(|&id| self.store.identified(id)).collect();
+        let pages = self.pages(with, Kind::Pushed, slots, cx);
         let Some(under_way) = &mut self.under_way else { return };
         under_way.offers = (0..=u8::MAX).zip(pages).collect();
         under_way.turn(cx.now());
         self.ask(cx);
         self.offer(cx);
+        self.finish();
     }
 
     /// Offers what the other side has not got.
@@ -313,10 +311,9 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         &mut self,
         to: I,
         why: Kind,
-        ids: &[u64],
+        slots: Vec<u32>,
         cx: &mut impl Context<Self>,
     ) -> Vec<Page<Update<I, KEY, VALUE>, PAGE>> {
-        let slots: Vec<u32> = ids.iter().filter_map(|&id| self.store.identified(id)).collect();
         let Done { messages, short, .. } = self.draft(to, cx, |draft| draft.push(slots, why));
         if short {
             cx.count("left for a later round");
@@ -331,7 +328,6 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// What was asked for and offered has come, or is lost: goes on with what is left.
     fn again(&mut self, cx: &mut impl Context<Self>) {
         let Some(under_way) = &mut self.under_way else { return };
-        under_way.repairs = true;
         if !under_way.turn(cx.now()) {
             return self.give_up("session unanswered", cx);
         }
@@ -356,18 +352,17 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         cx: &mut impl Context<Self>,
     ) {
         if !self.budget.is_new(from, of, u8::MAX) {
-            return;
+            return cx.send(from, Message::Copied(of));
         }
         let most = usize::from(self.page);
         let set = self.store.sketches.as_ref().map(|sketches| &sketches.set);
         let Some(set) = set.filter(|set| cost(set, ask) <= (most * CELL_BYTES) as u64) else {
             return self.answer(from, cx, |draft| draft.describe(Path::ROOT));
         };
-        let mut frames = answer_with_spare(set, ask, most, |frames| frames / SPARE + 1);
+        let mut frames = answer_with(set, ask, most, CAPACITY);
         // The PinSketch is what nothing goes without, and marks the end.
-        let root = frames.first().filter(|first| matches!(first, Frame::Root { .. })).cloned();
-        if frames.len() > 1 {
-            frames.extend(root);
+        if frames.len() > 1 && matches!(ask.need, Need::First(_)) {
+            frames.extend(frames.first().cloned());
         }
         for frame in frames {
             if !self.budget.take(from, Kind::Sketches) {
@@ -409,14 +404,20 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         from: I,
         of: Question,
         more: u8,
-        ids: &[[u8; 8]],
+        halves: &[[u8; 4]],
         cx: &mut impl Context<Self>,
     ) {
         if more == u8::MAX || !self.budget.is_new(from, of, more) {
+            if more == 0 {
+                cx.send(from, Message::Copied(of));
+            }
             return;
         }
-        let ids: Vec<u64> = ids.iter().map(|&id| u64::from_le_bytes(id)).collect();
-        let pages = self.pages(from, Kind::Supplied, &ids, cx);
+        let mut slots = Vec::new();
+        for &half in halves {
+            slots.extend(self.store.of_half(u32::from_le_bytes(half)));
+        }
+        let pages = self.pages(from, Kind::Supplied, slots, cx);
         let mut left = pages.len() + usize::from(more);
         for page in pages {
             left -= 1;
@@ -439,8 +440,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
                 newer.extend(self.store.find(&key));
             }
             if let Some(under_way) = &mut self.under_way {
-                let half = self.store.place(&key) >> 32;
-                under_way.wants.retain(|id| id >> 31 != half);
+                let half = (self.store.place(&key) >> 32) as u32;
+                under_way.wants.retain(|&id| key_half(id) != half);
             }
         }
         self.answer(from, cx, |draft| draft.push(newer, Kind::Pushed));
@@ -460,6 +461,12 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             under_way.end(cx.now());
         }
         self.finish();
+    }
+
+    pub(crate) fn on_copied(&mut self, from: I, of: Question, cx: &mut impl Context<Self>) {
+        if self.mine(from, of.of).is_some_and(|under_way| under_way.question() == of) {
+            self.press(cx);
+        }
     }
 
     /// The comparison that this replica has opened under this name.

@@ -49,14 +49,14 @@ message! {
         },
         /// A sketch.
         Sketch(Frame),
-        /// Send the entries with these identifiers.
+        /// Send the entries whose identifiers begin so.
         Fetch {
             /// The comparison, and the question.
             of: Question,
             /// How many more such messages belong to this question.
             more: u8,
-            /// The identifiers, little-endian.
-            ids: Bounded<[u8; 8], FETCH>,
+            /// The halves of identifiers that keys have, little-endian.
+            halves: Bounded<[u8; 4], FETCH>,
         },
         /// Entries of a comparison by sketches: take what is newer. Who has opened it offers them,
         /// and is told that they have come; the other side supplies them.
@@ -77,11 +77,13 @@ message! {
             /// Which.
             number: u8,
         },
+        /// A question has come again: all that was asked and offered before is answered.
+        Copied(Question),
     }
 }
 
 /// Identifiers that are asked for in one message.
-pub const FETCH: usize = 128;
+pub const FETCH: usize = 256;
 
 message! {
     /// Names a question of a comparison by sketches: a copy of one that came is not answered.

@@ -434,11 +434,12 @@ where
             }
             Message::Compare { of, ask, .. } => self.on_compare(from, of, &ask, cx),
             Message::Sketch(frame) => self.on_sketch(from, &frame, cx),
-            Message::Fetch { of, more, ids } => self.on_fetch(from, of, more, &ids, cx),
+            Message::Fetch { of, more, halves } => self.on_fetch(from, of, more, &halves, cx),
             Message::Entries { of, number, left, page } => {
                 self.on_entries(from, (of, number, left), &page, cx);
             }
             Message::Got { of, number } => self.on_got(from, of, number, cx),
+            Message::Copied(of) => self.on_copied(from, of, cx),
             Message::Digests { salt, nodes } => {
                 self.is_descending(from);
                 self.answer(from, cx, |draft| draft.compare(salt, &nodes));

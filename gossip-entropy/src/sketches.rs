@@ -7,7 +7,7 @@ use gossip_core::PeerId;
 use crate::path::Path;
 use crate::sketch::{Fingerprint, SetSketch};
 use crate::store::Store;
-use crate::tree::Tree;
+use crate::tree::{LEAF, Tree};
 
 /// Changes of our own during a comparison before it is given up. Our choice.
 pub(crate) const RESTLESS: usize = 1 << 12;
@@ -17,9 +17,9 @@ fn identifier(position: u64, hash: u64) -> u64 {
     ((position >> 32) << 31 | hash >> 33).max(1)
 }
 
-/// Whether two identifiers are of versions of one key.
-pub(crate) const fn of_one_key(a: u64, b: u64) -> bool {
-    a >> 31 == b >> 31
+/// What an identifier has of its key: the same for all versions of it.
+pub(crate) const fn key_half(id: u64) -> u32 {
+    (id >> 31) as u32
 }
 
 /// Sketches of a store's entries.
@@ -60,15 +60,21 @@ impl<I: PeerId> Store<I> {
         identifier(self.tree().position(slot), self.tree().hash(slot))
     }
 
+    /// The slots of entries whose identifiers have this half: seldom more than one.
+    pub(crate) fn of_half(&self, half: u32) -> Vec<u32> {
+        let mut found = Vec::new();
+        // A one, and the eight digits that positions begin with.
+        if let Some(path) = Path::read(1 << 32 | u64::from(half)) {
+            self.tree().visit(path, 0, &mut |slot| {
+                found.push(slot);
+                found.len() < LEAF
+            });
+        }
+        found
+    }
+
     /// The slot of the entry with an identifier.
     pub(crate) fn identified(&self, id: u64) -> Option<u32> {
-        let mut found = None;
-        // A one, and the eight digits that the identifier begins with.
-        let path = Path::read(1 << 32 | id >> 31)?;
-        self.tree().visit(path, 0, &mut |slot| {
-            found = (self.identifier(slot) == id).then_some(slot);
-            found.is_none()
-        });
-        found
+        self.of_half(key_half(id)).into_iter().find(|&slot| self.identifier(slot) == id)
     }
 }

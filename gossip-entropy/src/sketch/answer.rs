@@ -55,24 +55,19 @@ pub fn cost(set: &SetSketch, ask: &Ask) -> u64 {
 /// Answers `ask` about `set`, with `most` frames of cells at most. Nothing, if the question is
 /// none.
 pub fn answer(set: &SetSketch, ask: &Ask, most: usize) -> Vec<Frame> {
-    answer_with_spare(set, ask, most, |_| 0)
+    answer_with(set, ask, most, RESIDUAL)
 }
 
-/// As [`answer`], with more frames than are likely to be needed: `spare` says how many, by how many
-/// are.
-pub(crate) fn answer_with_spare(
-    set: &SetSketch,
-    ask: &Ask,
-    most: usize,
-    spare: impl FnOnce(usize) -> usize,
-) -> Vec<Frame> {
+/// As [`answer`], with so many numbers of the PinSketch where cells go with it. With all that there
+/// are it finds what a lost frame of cells would have.
+pub(crate) fn answer_with(set: &SetSketch, ask: &Ask, most: usize, residual: usize) -> Vec<Frame> {
     let mut frames = Vec::new();
     match &ask.need {
         Need::First(theirs) => {
             let Some(theirs) = Estimator::from_bytes(theirs) else { return frames };
             let (capacity, count) = plan(set.estimator().distance(&theirs));
-            let spare = if count > 0 { spare(count) } else { 0 };
-            let count = count.saturating_add(spare).min(FRAMES).min(most);
+            let capacity = if count > 0 { residual } else { capacity };
+            let count = count.min(FRAMES).min(most);
             frames.extend(root(set, ask, capacity, count));
             frames.extend((0..count).filter_map(|frame| cells(set, ask, frame)));
         }

@@ -1,9 +1,16 @@
 //! Many entries, few of which changed: what makes two replicas equal again, under loss.
 //!
 //! A *round trip* is twice the time that a datagram takes, here 50 ms each way, always; counted is
-//! the time from the first datagram of a comparison until both replicas are equal, retransmission
-//! timers included. *Bytes* are those of all datagrams sent until then, in both directions, headers
-//! included and lost ones, too, by those of the keys and values that were changed.
+//! the time from the first datagram of a comparison until both replicas are equal, timers included.
+//! *Bytes* are those of all datagrams sent until then, in both directions, headers included and
+//! lost ones, too, by those of the keys and values that were changed.
+//!
+//! The aim is 95 of 100 seeds equal in at most 4 round trips and at most twice the bytes at 5 %
+//! loss, with 10^6 entries. Why it is near what can be had: 1.21 times the bytes are entries on the
+//! wire, .32 cells for the 400 versions that differ (two of each changed key), .08 two PinSketches,
+//! .06 questions and receipts, and a twentieth of all that is lost and sent again. Two round trips
+//! are needed without loss; of 26 messages of entries one is lost but once in four seeds, which is
+//! the third; what is lost of the sketches, or of the third, is the fourth.
 
 use std::time::Duration;
 
@@ -52,32 +59,68 @@ fn run(base: &Data, loss: f64, seed: u64) -> (f64, f64) {
     (span / (2.0 * WAY.as_secs_f64()), sim.traffic().bytes as f64 / f64::from(changed as u32))
 }
 
-/// Round trips and bytes of all seeds, each in order.
-fn measure(entries: u32, loss: f64, seeds: u64) -> [Vec<f64>; 2] {
-    // By comparison alone: none of the changes is news any more.
-    let config = Config { copies: 0, sketches: true, ..Config::default() };
-    let base = filled(config, 0..entries);
-    let runs = (0..seeds).map(|seed| run(&base, loss, seed));
-    let (mut trips, mut bytes): (Vec<f64>, Vec<f64>) = runs.unzip();
-    trips.sort_by(f64::total_cmp);
-    bytes.sort_by(f64::total_cmp);
-    let [median, most] = [50, 95].map(|share| (seeds as usize * share / 100).min(trips.len() - 1));
-    let within = trips.iter().filter(|&&trips| trips <= 4.01).count();
-    println!("{entries} entries, {loss} lost, {seeds} seeds: {within} within 4 round trips");
-    println!("  round trips: median {:.2}, p95 {:.2}", trips[median], trips[most]);
-    println!("  bytes by changed: median {:.2}, p95 {:.2}", bytes[median], bytes[most]);
-    [trips, bytes]
+/// What all seeds took.
+struct Taken {
+    /// Round trips and bytes of each.
+    seeds: Vec<(f64, f64)>,
 }
 
+impl Taken {
+    /// By comparison alone: none of the changes is news any more.
+    fn measure(entries: u32, loss: f64, seeds: u64, sketches: bool) -> Self {
+        let config = Config { copies: 0, sketches, ..Config::default() };
+        let base = filled(config, 0..entries);
+        let taken = Self { seeds: (0..seeds).map(|seed| run(&base, loss, seed)).collect() };
+        println!("{entries} entries, {loss} lost, {seeds} seeds, sketches: {sketches}:");
+        println!("  round trips: median {:.2}, p95 {:.2}", taken.trips(50), taken.trips(95));
+        println!("  bytes by changed: median {:.2}, p95 {:.2}", taken.bytes(50), taken.bytes(95));
+        let [trips, bytes, both] = taken.within();
+        println!("  within 4 round trips {trips}, twice the bytes {bytes}, both {both}");
+        taken
+    }
+
+    fn share(&self, percent: usize, of: impl Fn(&(f64, f64)) -> f64) -> f64 {
+        let mut all: Vec<f64> = self.seeds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all[(all.len() * percent / 100).min(all.len() - 1)]
+    }
+
+    fn trips(&self, percent: usize) -> f64 {
+        self.share(percent, |seed| seed.0)
+    }
+
+    fn bytes(&self, percent: usize) -> f64 {
+        self.share(percent, |seed| seed.1)
+    }
+
+    /// How many seeds take at most 4 round trips (and the .1 ms after which each question's copy
+    /// goes), at most twice the bytes, and both.
+    fn within(&self) -> [usize; 3] {
+        let count = |is: &dyn Fn(&(f64, f64)) -> bool| self.seeds.iter().filter(|s| is(s)).count();
+        let (trips, bytes) = (|s: &(f64, f64)| s.0 <= 4.01, |s: &(f64, f64)| s.1 <= 2.0);
+        [count(&trips), count(&bytes), count(&|s| trips(s) && bytes(s))]
+    }
+}
+
+/// N = 10^4, 40 seeds. Measured with 200 seeds at 5 %: 95 % within 4 round trips, 96 % within twice
+/// the bytes, 93 % both. Fewer than 28 of 40 with both, if that is so, once in 10^6 changes of what
+/// is drawn. Without loss two round trips do, but where the estimate is far too low.
 #[test]
 fn a_hundred_changes_on_each_side_end_equal_under_loss() {
-    for loss in [0.0, 0.05, 0.1, 0.2] {
-        measure(20_000, loss, 40);
-    }
+    let calm = Taken::measure(10_000, 0.0, 40, true);
+    assert!(calm.trips(50) <= 2.01 && calm.within()[2] >= 36, "{:?}", calm.seeds);
+    let lossy = Taken::measure(10_000, 0.05, 40, true);
+    assert!(lossy.trips(50) <= 3.01 && lossy.within()[2] >= 28, "{:?}", lossy.seeds);
+    // Twice and four times as much is lost: a round trip more each, as what is left is a tenth and
+    // a fifth of what was.
+    assert!(Taken::measure(10_000, 0.1, 40, true).trips(50) <= 4.3);
+    assert!(Taken::measure(10_000, 0.2, 40, true).trips(50) <= 6.3);
+    let control = Taken::measure(10_000, 0.05, 10, false);
+    assert!(control.within()[0] <= 3, "down the tree: {:?}", control.seeds);
 }
 
 #[test]
 #[ignore = "soak: 100 seeds with a million entries on each side"]
 fn soak_a_hundred_changes_on_each_side_of_a_million_end_equal_under_loss() {
-    measure(1_000_000, 0.05, 100);
+    Taken::measure(1_000_000, 0.05, 100, true);
 }

@@ -2,9 +2,11 @@
 
 use gossip_core::packet::{ClusterId, Header};
 use gossip_core::random::Key;
+use gossip_core::wire::Bounded;
 use gossip_core::{Protocol, Wire};
-use gossip_entropy::message::{List, Message, Node};
+use gossip_entropy::message::{List, Message, Node, Question};
 use gossip_entropy::page::{PAGE, Page};
+use gossip_entropy::sketch::wire::{Ask, Need};
 use gossip_entropy::{Config, Replica};
 use proptest::prelude::*;
 
@@ -53,6 +55,39 @@ fn a_round_of_endless_requests_is_answered_with_a_page_for_each_of_eight_peers()
     let many: usize = (2..200).map(|peer| pair.inject(peer, &all)).sum();
     assert_eq!(many, 7 * 20);
     assert!(pair.counts().total("left for a later round") > 0);
+}
+
+/// Whoever asks for sketches, or by halves of keys: a page of each a round, and unasked answers
+/// change nothing.
+#[test]
+fn endless_questions_about_sketches_are_answered_with_a_page() {
+    let config = Config { page: 20, sketches: true, ..Config::default() };
+    let mut pair = victim(config);
+    let digest = pair.data(0).digest();
+    let halves: Vec<[u8; 4]> = (0..256_u32).map(|at| (at << 24).to_le_bytes()).collect();
+    let mut asked = 0;
+    for turn in 0..=255 {
+        let mut some = Bounded::new();
+        some.fill(halves.iter().copied());
+        let of = Question { of: [7, turn], turn };
+        asked += pair.inject(1, &datagram(Said::Fetch { of, more: 0, halves: some }));
+        let nonce = [turn; 4];
+        let spans = Bounded::new();
+        let need = Need::More { root: 115, spans };
+        let ask = Ask { nonce, salt: 0, need };
+        let compare = Said::Compare { of: Question { of: [8, turn], turn }, digest: [9; 8], ask };
+        asked += pair.inject(1, &datagram(compare));
+        let said = [
+            Said::Got { of: [turn; 2], number: turn },
+            Said::Copied(of),
+            Said::Entries { of: of.of, number: turn, left: 0, page: Page::new() },
+        ];
+        let answers: usize = said.map(|one| pair.inject(1, &datagram(one))).iter().sum();
+        assert!(answers <= 1, "a receipt for an offer");
+    }
+    // Beyond the page: a word for each that is not answered.
+    assert!(asked <= 2 * 20 + 2 * 256, "{asked} datagrams");
+    assert_eq!(pair.data(0).digest(), digest);
 }
 
 /// One message cannot make a node do more than its bound: 34 subtrees whose children all differ,

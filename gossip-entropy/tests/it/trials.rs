@@ -23,7 +23,9 @@ const NODES: u32 = 6;
 
 fn site(at: u32) -> Site<u32> {
     let others = (0..NODES).filter(|&peer| peer != at);
-    Site::new(Fixed::new(others), Replica::new(Config::default()).unwrap())
+    // Half of them keep sketches: those with and without understand each other.
+    let config = Config { sketches: at % 2 == 1, ..Config::default() };
+    Site::new(Fixed::new(others), Replica::new(config).unwrap())
 }
 
 fn set(key: &str, value: &str) -> Asked {
