@@ -10,6 +10,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
+#[cfg(target_os = "linux")]
 use gossip_core::packet::Datagram;
 use quinn_udp::{RecvMeta, UdpSocketState};
 use tokio::io::Interest;
