@@ -267,7 +267,7 @@ impl<I: PeerId, const M: usize> Bootstrap<I, M> {
     /// of only when there is an exchange with it.
     pub fn health(&self) -> Health {
         let ages = self.leaves.iter().filter_map(|leaf| Some(self.round.wrapping_sub(leaf.heard?)));
-        self.notes.health(self.leaves.len(), ages)
+        self.notes.health(self.leaves.len(), 0, ages)
     }
 
     /// Who is nearer to `key` than this node, and next on the way to who is nearest: Pastry's

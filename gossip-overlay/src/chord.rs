@@ -15,10 +15,12 @@
 //! look up:     ask the nearest, and so on; who does not answer is passed over
 //!
 //! every round: fingers nearer than mine, if the view has any, are mine
-//!              by order:     look up the start 2^k of the next interval: its owner is finger k
+//!              by order:     look up the start 2^k of the next interval, or the end of the
+//!                            successors if it lies in it: its owner is finger k
 //!              by proximity: ask a random one of the view in the next interval; whoever answers
 //!                            sooner than finger k is finger k
 //! silent thrice: no finger
+//! no finger changed in a whole turn through the intervals: converged
 //! ```
 //!
 //! Successors are read from the view when they are needed, so they are as good as the ring below
@@ -35,6 +37,7 @@
 //!
 //! - Of the successors, the first three name owners, which are those that T-Man must not miss: a
 //!   gap behind them would name the wrong one.
+//! - That it says when it has converged is ours.
 //! - The paper takes fingers once, at the end of the construction, and spends no message on them.
 //!   That is [`Fingers::Found`]; by default they are looked up in turn, one a round, as in Stoica
 //!   et al., section 4.4.
@@ -53,6 +56,7 @@ use gossip_core::{
     message,
 };
 
+use crate::health::Health;
 use crate::ring::RingRank;
 use crate::tman::TMan;
 use fingers::Table;
@@ -144,6 +148,10 @@ pub enum Event<I> {
         /// The lookup's.
         ticket: u32,
     },
+    /// No finger has changed in a whole turn through the intervals.
+    Converged,
+    /// A finger has changed since.
+    Disturbed,
 }
 
 /// Parameters.
@@ -240,6 +248,13 @@ impl<I: PeerId> Chord<I> {
         self.table.links(&view, self.config.successors)
     }
 
+    /// How well the fingers stand, by this node's own knowledge: right are those that have answered,
+    /// or were found again, in the last turn through the intervals, which [`Fingers::Found`] does
+    /// not ask for. The health of the successors is the ring's.
+    pub fn health(&self) -> Health {
+        self.table.health()
+    }
+
     /// What this node says of `key`, by `ring`.
     fn answer(&self, me: I, ring: &impl RingView<Id = I>, key: u64) -> Answer<I> {
         let view = clockwise(ring);
@@ -330,7 +345,7 @@ impl<I: PeerId> Chord<I> {
         match self.config.fingers {
             Fingers::Found => {}
             Fingers::LookedUp => {
-                let key = here.wrapping_add(1 << interval);
+                let key = here.wrapping_add(self.table.start(interval));
                 if let Some(owner) = self.seek(ring, Purpose::Finger, key, cx) {
                     self.adopt(ring, owner, key);
                 }
@@ -392,7 +407,13 @@ impl<I: PeerId> Protocol for Chord<I> {
 
 impl<I: PeerId, D: RingView<Id = I>> Layer<D> for Chord<I> {
     fn on_round(&mut self, ring: &D, cx: &mut impl Context<Self>) {
+        self.table.begin();
         self.mend(ring, cx);
+        match self.table.settle() {
+            Some(true) => cx.emit(Event::Converged),
+            Some(false) => cx.emit(Event::Disturbed),
+            None => {}
+        }
     }
 
     fn on_message(&mut self, ring: &D, from: I, message: Message<I>, cx: &mut impl Context<Self>) {

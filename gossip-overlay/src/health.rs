@@ -16,9 +16,12 @@ use gossip_core::Round;
 pub struct Health {
     /// Links there are.
     pub links: usize,
-    /// Of these, links believed right: news of the peer is at most two rounds old.
+    /// Of these, links believed right: news of the peer is at most two rounds later than it is due.
+    /// It is due every round, but every [`refresh`](crate::tree::gap::Config::refresh) rounds in
+    /// GAP, and once in a turn through the intervals in Chord.
     pub right: usize,
-    /// Rounds since the peer of the link least heard of was last known to speak.
+    /// Rounds since the peer of the link least heard of was last known to speak, of those that
+    /// were ever heard.
     pub oldest: Round,
     /// Rounds since a link last changed.
     pub unchanged: Round,
@@ -37,7 +40,7 @@ pub(crate) struct Notes {
     pub(crate) unchanged: Round,
     /// Links that changed in this round.
     changes: u32,
-    churn: f64,
+    pub(crate) churn: f64,
     pub(crate) buried: u64,
     /// What the owner has heard.
     pub(crate) converged: bool,
@@ -47,7 +50,12 @@ impl Notes {
     /// So many links are others than before.
     pub(crate) const fn changed(&mut self, links: usize) {
         self.unchanged = 0;
-        self.changes = self.changes.saturating_add(links as u32);
+        self.lost(links);
+    }
+
+    /// So many are gone, which changes nothing of what is told.
+    pub(crate) const fn lost(&mut self, count: usize) {
+        self.changes = self.changes.saturating_add(count as u32);
     }
 
     /// A round begins.
@@ -58,11 +66,16 @@ impl Notes {
     }
 
     /// The health of a node with so many links, where news of those ever heard is that old, in
-    /// rounds.
-    pub(crate) fn health(&self, links: usize, ages: impl Iterator<Item = Round> + Clone) -> Health {
+    /// rounds, and comes every `due` rounds, 0 for each round.
+    pub(crate) fn health(
+        &self,
+        links: usize,
+        due: Round,
+        ages: impl Iterator<Item = Round> + Clone,
+    ) -> Health {
         Health {
             links,
-            right: ages.clone().filter(|&age| age <= 2).count(),
+            right: ages.clone().filter(|&age| age <= due.saturating_add(2)).count(),
             oldest: ages.max().unwrap_or(0),
             unchanged: self.unchanged,
             churn: self.churn,

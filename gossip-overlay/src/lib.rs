@@ -31,6 +31,7 @@ pub mod tree;
 
 pub use bootstrap::Bootstrap;
 pub use chord::Chord;
+pub use health::Health;
 pub use ranking::Ranking;
 pub use ring::RingRank;
 pub use slicing::Jk;

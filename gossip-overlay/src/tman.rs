@@ -269,7 +269,7 @@ impl<I: PeerId, R: Ranking<I>, const M: usize> State<I, R, M> {
     pub fn health(&self) -> Health {
         let links = self.links.iter().filter_map(|link| self.view.get(link.at as usize));
         let ages = links.map(|known| elapsed(self.clock.begun(), known.born) / 8);
-        self.notes.health(self.links.len(), ages)
+        self.notes.health(self.links.len(), 0, ages)
     }
 
     /// Whether it exchanges: it has begun, and does not rest.

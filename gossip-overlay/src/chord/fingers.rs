@@ -7,7 +7,9 @@ use core::time::Duration;
 
 use alloc::vec::Vec;
 
-use gossip_core::PeerId;
+use gossip_core::{PeerId, Round};
+
+use crate::health::{Health, Notes};
 
 /// Unanswered questions in a row after which a finger is given up: with a fifth of all messages
 /// lost, one that lives is in 5 % of all cases. T-Man's.
@@ -22,6 +24,8 @@ struct Finger<I> {
     /// How long it took to answer, as far as it was measured.
     took: Option<Duration>,
     strikes: u32,
+    /// The round in which it answered last, or was named as an owner; none if it is only in view.
+    heard: Option<Round>,
 }
 
 /// In order of distance, one in an interval.
@@ -30,6 +34,10 @@ pub(super) struct Table<I> {
     fingers: Vec<Finger<I>>,
     /// The interval whose turn it was last.
     last: u32,
+    /// How far the last successor is, as it was seen last; 0 if nobody is beyond.
+    near: u64,
+    round: Round,
+    notes: Notes,
 }
 
 /// The interval k of a distance; 0 for no distance, which only this node is at, and whoever has the
@@ -39,8 +47,9 @@ pub(super) const fn interval(far: u64) -> u32 {
 }
 
 impl<I: PeerId> Table<I> {
-    pub(super) const fn new() -> Self {
-        Self { fingers: Vec::new(), last: 63 }
+    pub(super) fn new() -> Self {
+        let notes = Notes::default();
+        Self { fingers: Vec::new(), last: 63, near: 0, round: 0, notes }
     }
 
     /// The first `successors` of `view`, which is in order, and the fingers beyond: those kept, and
@@ -61,9 +70,15 @@ impl<I: PeerId> Table<I> {
 
     /// Sees who is in view, in order; whether the nearest are the best, or else only fill gaps.
     pub(super) fn learn(&mut self, view: &[(I, u64)], successors: usize, by_order: bool) {
-        let first = view.get(successors).map_or(0, |link| link.1);
+        let (near, beyond) = view.split_at(view.len().min(successors));
+        let first = beyond.first().map_or(0, |link| link.1);
+        self.near = near.last().filter(|_| first > 0).map_or(0, |link| link.1);
+        let before = self.fingers.len();
         self.fingers.retain(|finger| finger.far >= first);
-        for &(id, far) in view.iter().skip(successors).filter(|link| link.1 > 0) {
+        if self.fingers.len() < before {
+            self.notes.changed(before - self.fingers.len());
+        }
+        for &(id, far) in beyond.iter().filter(|link| link.1 > 0) {
             let at = self.place(interval(far));
             match at.map_err(|gap| self.insert(gap, id, far)) {
                 Ok(at) if by_order && far < self.fingers[at].far => self.replace(at, id, far, None),
@@ -77,21 +92,32 @@ impl<I: PeerId> Table<I> {
         if far < start || start == 0 || interval(far) != interval(start) {
             return; // The interval is empty, or somebody lies.
         }
-        match self.place(interval(far)) {
-            Ok(at) if self.fingers[at].id != id => self.replace(at, id, far, None),
-            Ok(_) => {}
-            Err(gap) => self.insert(gap, id, far),
+        if far <= self.near {
+            return; // A successor needs no finger.
         }
+        let at = match self.place(interval(far)) {
+            Ok(at) if self.fingers[at].id != id => {
+                self.replace(at, id, far, None);
+                at
+            }
+            Ok(at) => at,
+            Err(gap) => {
+                self.insert(gap, id, far);
+                gap
+            }
+        };
+        self.fingers[at].heard = Some(self.round);
     }
 
     /// `id` answers that soon: is that sooner than the finger of its interval?
     pub(super) fn compare(&mut self, id: I, far: u64, took: Duration) {
-        if far == 0 {
-            return;
+        if far <= self.near {
+            return; // A successor needs no finger; nor does this node itself, at 0.
         }
         match self.place(interval(far)) {
             Ok(at) if self.fingers[at].took.is_none_or(|best| took < best) => {
                 self.replace(at, id, far, Some(took));
+                self.fingers[at].heard = Some(self.round);
             }
             _ => {}
         }
@@ -101,6 +127,7 @@ impl<I: PeerId> Table<I> {
     pub(super) fn heard(&mut self, peer: I, took: Duration) {
         if let Some(finger) = self.fingers.iter_mut().find(|finger| finger.id == peer) {
             (finger.strikes, finger.took) = (0, Some(took));
+            finger.heard = Some(self.round);
         }
     }
 
@@ -110,6 +137,8 @@ impl<I: PeerId> Table<I> {
             self.fingers[at].strikes += 1;
             if self.fingers[at].strikes >= STRIKES {
                 self.fingers.remove(at);
+                self.notes.changed(1);
+                self.notes.buried = self.notes.buried.saturating_add(1);
             }
         }
     }
@@ -121,17 +150,51 @@ impl<I: PeerId> Table<I> {
         self.last
     }
 
+    /// A round begins.
+    pub(super) fn begin(&mut self) {
+        self.round = self.round.wrapping_add(1);
+        self.notes.tick();
+    }
+
+    /// Whether the fingers stand, if that is news: no change in a whole turn.
+    pub(super) fn settle(&mut self) -> Option<bool> {
+        let stands = !self.fingers.is_empty() && self.notes.unchanged >= self.due() + 2;
+        let is_news = stands != self.notes.converged;
+        self.notes.converged = stands;
+        is_news.then_some(stands)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        let heard = self.fingers.iter().filter_map(|finger| finger.heard);
+        let ages = heard.map(|heard| self.round.wrapping_sub(heard));
+        self.notes.health(self.fingers.len(), self.due(), ages)
+    }
+
+    /// Rounds of a turn through the intervals.
+    fn due(&self) -> Round {
+        self.fingers.first().map_or(0, |first| 64 - interval(first.far))
+    }
+
+    /// From which distance on the finger of an interval is looked for: beyond the successors.
+    pub(super) fn start(&self, of: u32) -> u64 {
+        self.near.saturating_add(1).max(1 << of)
+    }
+
     /// Where the finger of an interval is, or would be.
     fn place(&self, of: u32) -> Result<usize, usize> {
         self.fingers.binary_search_by_key(&of, |finger| interval(finger.far))
     }
 
     fn insert(&mut self, at: usize, id: I, far: u64) {
-        self.fingers.insert(at, Finger { id, far, took: None, strikes: 0 });
+        self.fingers.insert(at, Finger { id, far, took: None, strikes: 0, heard: None });
+        self.notes.changed(1);
     }
 
     fn replace(&mut self, at: usize, id: I, far: u64, took: Option<Duration>) {
-        self.fingers[at] = Finger { id, far, took, strikes: 0 };
+        if self.fingers[at].id != id {
+            self.notes.changed(1);
+        }
+        self.fingers[at] = Finger { id, far, took, strikes: 0, heard: None };
     }
 }
 

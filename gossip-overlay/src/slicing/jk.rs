@@ -71,12 +71,13 @@ use core::marker::PhantomData;
 
 use gossip_core::{
     Configured, Describe, Exchange, Finite, Local, Pairwise, ParameterError, PeerId, Profiles,
-    Protocol, Random, Receipt, Refusal, message,
+    Protocol, Random, Receipt, Refusal, Round, message,
 };
 
-use super::{Profile, Sliced, Slices, Value, checked};
+use super::health::Notes;
+use super::{Health, Profile, Sliced, Slices, Value, checked};
 
-pub use super::{Command, Moved};
+pub use super::{Command, Event};
 
 /// JK as a layer over any [`Profiles`] whose descriptors carry a slicing [`Profile`].
 pub type Jk<I> = Pairwise<State<I>>;
@@ -167,6 +168,11 @@ pub struct State<I, C = Any> {
     me: Option<I>,
     slices: Slices,
     changes: u32,
+    /// Values held so far, and for how many rounds the last.
+    held: (u32, Round),
+    /// The share of rounds with no neighbour out of order: a moving average.
+    quiet: f64,
+    notes: Notes,
     choice: PhantomData<fn() -> C>,
 }
 
@@ -175,7 +181,17 @@ impl<I: PeerId, C: Choice> Configured for State<I, C> {
 
     fn new(Config { attribute, slices }: Config) -> Result<Self, ParameterError> {
         let attribute = checked(attribute)?;
-        Ok(Self { attribute, value: None, me: None, slices, changes: 0, choice: PhantomData })
+        Ok(Self {
+            attribute,
+            value: None,
+            me: None,
+            slices,
+            changes: 0,
+            held: (0, 0),
+            quiet: 0.0,
+            notes: Notes::default(),
+            choice: PhantomData,
+        })
     }
 }
 
@@ -214,13 +230,24 @@ impl<I: PeerId, C: Choice> State<I, C> {
     }
 
     fn take(&mut self, value: Value, cx: &mut impl Local<Self>) {
-        let from = self.slice();
+        self.notes.lost(usize::from(self.value.is_some()));
         self.value = Some(value);
+        self.held = (self.held.0.saturating_add(1), 0);
         self.changes = self.changes.wrapping_add(1);
-        let to = self.slices.of(value);
-        if from != Some(to) {
-            cx.emit(Moved { from, to });
-        }
+        self.tell(cx);
+    }
+
+    fn tell(&mut self, cx: &mut impl Local<Self>) {
+        let quiet = self.quiet;
+        self.notes.tell(self.slice(), || quiet, cx);
+    }
+
+    /// Notes a round, in which all neighbours, if there were any, `are_ordered`.
+    fn note(&mut self, are_ordered: bool, cx: &mut impl Local<Self>) {
+        self.notes.tick();
+        self.held.1 = self.held.1.saturating_add(1);
+        self.quiet += (f64::from(u8::from(are_ordered)) - self.quiet) / 16.0;
+        self.tell(cx);
     }
 
     fn is_misordered(&self, peer: I, attribute: Finite, value: Value) -> bool {
@@ -243,12 +270,17 @@ impl<I: PeerId, C: Choice> Sliced for State<I, C> {
     fn confidence(&self) -> Option<f64> {
         None
     }
+
+    fn health(&self) -> Health {
+        let samples = (self.held.0.into(), self.held.1);
+        self.notes.health(&self.slices, self.value, samples, self.quiet)
+    }
 }
 
 impl<I: PeerId, C: Choice> Protocol for State<I, C> {
     type Id = I;
     type Message = Message;
-    type Event = Moved;
+    type Event = Event;
     type Command = Command;
 
     fn version(&self) -> u64 {
@@ -268,6 +300,7 @@ where
         let mine = self.settle(cx);
         let standing = Standing { key: (self.attribute, cx.me()), value: mine };
         let chosen = C::choose(&standing, below, cx.rng());
+        self.note(chosen.is_none() && below.degree() > 0, cx);
         Some((chosen?, Message::Offer(self.attribute, mine)))
     }
 
@@ -312,6 +345,8 @@ where
         let Command::SetAttribute(attribute) = command;
         self.settle(cx);
         self.attribute = attribute;
+        self.quiet = 0.0;
+        self.notes.disturb(cx);
         self.changes = self.changes.wrapping_add(1);
         Ok(Receipt::default())
     }

@@ -8,11 +8,13 @@
 //! | [`ranking`] | counts all comparisons, or the last W | with a window | error 1/sqrt(seen) |
 //! | [`sliver`] | remembers distinct peers for a while | yes | exact if it knows all |
 //!
-//! All tell their owner [`Moved`], and layers above read [`Sliced`]; [`metrics`] measures how far
+//! All tell their owner where they are by an [`Event`], and layers above read [`Sliced`], which tells
+//! a node's [`Health`] as well; [`metrics`] measures how far
 //! from sorted nodes are, and how many slices off.
 //!
 //! Not a protocol: what slicing protocols share.
 
+mod health;
 pub mod jk;
 pub mod metrics;
 pub mod mod_jk;
@@ -24,6 +26,7 @@ use core::fmt;
 
 use gossip_core::{Finite, ParameterError, Random, message};
 
+pub use health::Health;
 pub use jk::Jk;
 pub use mod_jk::ModJk;
 pub use ranking::Ranking;
@@ -109,13 +112,21 @@ message! {
     }
 }
 
-/// This node believes to be in another slice now.
+/// What the owner hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moved {
-    /// Where it was before; none at the start.
-    pub from: Option<u32>,
-    /// Where it is.
-    pub to: u32,
+pub enum Event {
+    /// This node believes to be in another slice now.
+    Moved {
+        /// Where it was before; none at the start.
+        from: Option<u32>,
+        /// Where it is.
+        to: u32,
+    },
+    /// The slice has been the same for 8 rounds, and is right with .9 or more, as
+    /// [`Health::right`] says.
+    Converged,
+    /// It has changed since, or the attribute has.
+    Disturbed,
 }
 
 /// The attribute, if it can be one.

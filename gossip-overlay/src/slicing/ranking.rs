@@ -74,11 +74,12 @@ use alloc::vec::Vec;
 
 use gossip_core::{
     Context, Describe, Finite, Layer, Local, ParameterError, PeerId, Profiles, Protocol, Receipt,
-    Refusal, message,
+    Refusal, Round, message,
 };
 
+use super::health::Notes;
 use super::slices::Count;
-use super::{Command, Moved, Profile, Sliced, Slices, Value, checked};
+use super::{Command, Event, Health, Profile, Sliced, Slices, Value, checked};
 
 message! {
     /// What travels: the sender's attribute.
@@ -109,8 +110,9 @@ pub struct Ranking<I> {
     attribute: Finite,
     slices: Slices,
     seen: Seen,
-    /// The slice the owner was told last.
-    told: Option<u32>,
+    /// Rounds since the count began.
+    rounds: Round,
+    notes: Notes,
     changes: u32,
     id: PhantomData<fn() -> I>,
 }
@@ -127,7 +129,8 @@ impl<I: PeerId> Ranking<I> {
         ParameterError::new("window W", f64::from(length), "observations", "1 to 2^20")
             .unless((1..=LONGEST).contains(&length))?;
         let seen = window.map_or(Seen::All(Count::default()), |w| Seen::Last(Window::new(w)));
-        Ok(Self { attribute, slices, seen, told: None, changes: 0, id: PhantomData })
+        let (rounds, notes, changes) = (0, Notes::default(), 0);
+        Ok(Self { attribute, slices, seen, rounds, notes, changes, id: PhantomData })
     }
 
     /// What this node is sorted by.
@@ -142,18 +145,15 @@ impl<I: PeerId> Ranking<I> {
 
     fn observe(&mut self, me: I, peer: I, attribute: Finite) {
         if peer != me {
-            self.seen.push((attribute, peer) < (self.attribute, me));
+            let is_full = self.seen.push((attribute, peer) < (self.attribute, me));
+            self.notes.lost(usize::from(is_full));
             self.changes = self.changes.wrapping_add(1);
         }
     }
 
-    /// Tells the owner if the slice is another.
     fn tell(&mut self, cx: &mut impl Local<Self>) {
-        let from = self.told;
-        if let Some(to) = self.slice().filter(|&to| from != Some(to)) {
-            self.told = Some(to);
-            cx.emit(Moved { from, to });
-        }
+        let (slice, count) = (self.slice(), self.seen.count());
+        self.notes.tell(slice, || count.confidence(&self.slices).unwrap_or(0.0), cx);
     }
 }
 
@@ -169,12 +169,21 @@ impl<I: PeerId> Sliced for Ranking<I> {
     fn confidence(&self) -> Option<f64> {
         self.seen.count().confidence(&self.slices)
     }
+
+    fn health(&self) -> Health {
+        let count = self.seen.count();
+        // Of a full window as many go in a round as come.
+        let turnover = libm::ceil(count.seen as f64 / self.notes.churn()) as Round;
+        let samples = (count.seen, self.rounds.min(turnover));
+        let right = self.confidence().unwrap_or(0.0);
+        self.notes.health(&self.slices, self.position(), samples, right)
+    }
 }
 
 impl<I: PeerId> Protocol for Ranking<I> {
     type Id = I;
     type Message = Message;
-    type Event = Moved;
+    type Event = Event;
     type Command = Command;
 
     fn version(&self) -> u64 {
@@ -185,6 +194,8 @@ impl<I: PeerId> Protocol for Ranking<I> {
 impl<I: PeerId, D: Profiles<Id = I, Profile = Profile>> Layer<D> for Ranking<I> {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         let me = cx.me();
+        self.notes.tick();
+        self.rounds = self.rounds.saturating_add(1);
         let mut nearest: Option<(f64, I)> = None;
         below.for_each_profile(|peer, profile| {
             self.observe(me, peer, profile.attribute);
@@ -210,13 +221,15 @@ impl<I: PeerId, D: Profiles<Id = I, Profile = Profile>> Layer<D> for Ranking<I> 
         &mut self,
         _: &D,
         command: Command,
-        _: &mut impl Context<Self>,
+        cx: &mut impl Context<Self>,
     ) -> Result<Receipt, Refusal> {
         let Command::SetAttribute(attribute) = command;
         if attribute != self.attribute {
             self.attribute = attribute;
             self.seen.clear();
+            self.rounds = 0;
             self.changes = self.changes.wrapping_add(1);
+            self.tell(cx);
         }
         Ok(Receipt::default())
     }
@@ -236,11 +249,13 @@ enum Seen {
 }
 
 impl Seen {
-    fn push(&mut self, is_below: bool) {
+    /// One more; whether the oldest no longer counts.
+    fn push(&mut self, is_below: bool) -> bool {
         match self {
             Self::All(count) => {
                 count.below = count.below.saturating_add(is_below.into());
                 count.seen = count.seen.saturating_add(1);
+                false
             }
             Self::Last(window) => window.push(is_below),
         }
@@ -277,10 +292,12 @@ impl Window {
         Self { bits, length, next: 0, count: Count::default() }
     }
 
-    fn push(&mut self, is_below: bool) {
+    /// One more; whether it takes the place of the oldest.
+    fn push(&mut self, is_below: bool) -> bool {
         let word = &mut self.bits[(self.next / u64::BITS) as usize];
         let mask = 1 << (self.next % u64::BITS);
-        if self.count.seen == u64::from(self.length) {
+        let is_full = self.count.seen == u64::from(self.length);
+        if is_full {
             self.count.below -= u64::from(*word & mask != 0);
         } else {
             self.count.seen += 1;
@@ -292,6 +309,7 @@ impl Window {
             *word &= !mask;
         }
         self.next = (self.next + 1) % self.length;
+        is_full
     }
 }
 
@@ -307,7 +325,7 @@ mod tests {
             let mut all = Vec::new();
             for step in 0_u32..400 {
                 let is_below = step.wrapping_mul(2_654_435_761) >> 30 == 0;
-                window.push(is_below);
+                assert_eq!(window.push(is_below), step >= length);
                 all.push(is_below);
                 let last = &all[all.len().saturating_sub(length as usize)..];
                 let below = last.iter().filter(|&&is_below| is_below).count() as u64;

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 
 use gossip_core::{Pairwise, ParameterError, Protocol};
 
-use super::Value;
+use super::{Health, Value};
 
 /// Any fractions of a system, in the order of the attribute: ten equal parts, the top tenth,
 /// everything between cut points.
@@ -170,6 +170,9 @@ pub trait Sliced {
     /// fair sample; none from a protocol that cannot say.
     fn confidence(&self) -> Option<f64>;
 
+    /// How well this node knows its slice.
+    fn health(&self) -> Health;
+
     /// The slice this node believes it is in, from 0 for the lowest attributes; none while it
     /// knows of nobody.
     fn slice(&self) -> Option<u32> {
@@ -193,6 +196,10 @@ impl<X: Protocol + Sliced, const MEMORY: usize> Sliced for Pairwise<X, MEMORY> {
 
     fn confidence(&self) -> Option<f64> {
         (**self).confidence()
+    }
+
+    fn health(&self) -> Health {
+        (**self).health()
     }
 }
 

@@ -68,8 +68,9 @@ use gossip_core::{
     Refusal, Round, message,
 };
 
+use super::health::Notes;
 use super::slices::Count;
-use super::{Command, Moved, Profile, Sliced, Slices, Value, checked};
+use super::{Command, Event, Health, Profile, Sliced, Slices, Value, checked};
 
 message! {
     /// What travels: the sender's attribute.
@@ -112,8 +113,8 @@ pub struct Sliver<I> {
     known: Vec<Known<I>>,
     /// How many of them are below this node.
     below: usize,
-    /// The slice the owner was told last.
-    told: Option<u32>,
+    round: Round,
+    notes: Notes,
     changes: u32,
 }
 
@@ -138,7 +139,8 @@ impl<I: PeerId> Sliver<I> {
             me: None,
             known: Vec::new(),
             below: 0,
-            told: None,
+            round: 0,
+            notes: Notes::default(),
             changes: 0,
         })
     }
@@ -183,6 +185,7 @@ impl<I: PeerId> Sliver<I> {
         let Some((at, _)) = oldest.filter(|(_, known)| known.heard < round) else { return false };
         let gone = self.known.remove(at);
         self.below -= usize::from(self.is_below(&gone));
+        self.notes.lost(1);
         true
     }
 
@@ -191,6 +194,7 @@ impl<I: PeerId> Sliver<I> {
         let timeout = self.timeout;
         self.known.retain(|known| now.saturating_sub(known.heard) < timeout);
         if self.known.len() < before {
+            self.notes.lost(before - self.known.len());
             self.recount();
         }
     }
@@ -200,13 +204,9 @@ impl<I: PeerId> Sliver<I> {
         self.changes = self.changes.wrapping_add(1);
     }
 
-    /// Tells the owner if the slice is another.
     fn tell(&mut self, cx: &mut impl Local<Self>) {
-        let from = self.told;
-        if let Some(to) = self.slice().filter(|&to| from != Some(to)) {
-            self.told = Some(to);
-            cx.emit(Moved { from, to });
-        }
+        let (slice, count) = (self.slice(), self.count());
+        self.notes.tell(slice, || count.confidence(&self.slices).unwrap_or(0.0), cx);
     }
 
     const fn count(&self) -> Count {
@@ -227,12 +227,19 @@ impl<I: PeerId> Sliced for Sliver<I> {
     fn confidence(&self) -> Option<f64> {
         self.count().confidence(&self.slices)
     }
+
+    fn health(&self) -> Health {
+        let ages = self.known.iter().map(|known| self.round.saturating_sub(known.heard));
+        let samples = (self.known.len() as u64, ages.max().unwrap_or(0));
+        let right = self.confidence().unwrap_or(0.0);
+        self.notes.health(&self.slices, self.position(), samples, right)
+    }
 }
 
 impl<I: PeerId> Protocol for Sliver<I> {
     type Id = I;
     type Message = Message;
-    type Event = Moved;
+    type Event = Event;
     type Command = Command;
 
     fn version(&self) -> u64 {
@@ -244,6 +251,8 @@ impl<I: PeerId, D: Profiles<Id = I, Profile = Profile>> Layer<D> for Sliver<I> {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         let (me, now) = (cx.me(), cx.round());
         self.me = Some(me);
+        self.round = now;
+        self.notes.tick();
         self.forget(now);
         below.for_each_profile(|peer, profile| {
             let heard = now.saturating_sub(below.age(peer, now).unwrap_or(0));

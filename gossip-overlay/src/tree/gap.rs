@@ -31,6 +31,33 @@
 //! # Ok::<(), gossip_core::ParameterError>(())
 //! ```
 //!
+//! Links are right that were heard of in time, and a node says when it has been steady for a while,
+//! and when no longer:
+//!
+//! ```
+//! # use gossip_core::Tree;
+//! # use gossip_core::sim::cycle::{Order, Simulation};
+//! # use gossip_core::sim::link::Perfect;
+//! # use gossip_core::sim::{Neighbourhood, topology};
+//! # use gossip_overlay::tree::{Gap, gap};
+//! # let node = |i: u32| Gap::<u32>::new(gap::Config::new(i == 0));
+//! # let nodes = (0..100).map(node).collect::<Result<Vec<_>, gossip_core::ParameterError>>()?;
+//! # let below = Neighbourhood::new(topology::torus(&[10, 10])?);
+//! # let mut sim = Simulation::with(nodes, 42, Order::Sequential, below, Perfect);
+//! sim.run(60);
+//! let before = sim.node(55).unwrap().health();
+//! assert!(before.converged && before.right == before.links);
+//! let parent = sim.node(55).unwrap().parent().unwrap();
+//! sim.kill(parent);
+//! sim.run(10);
+//! let doubtful = sim.node(55).unwrap().health();
+//! assert_eq!(doubtful.right, doubtful.links - 1);
+//! sim.run(50);
+//! let after = sim.node(55).unwrap().health();
+//! assert!(after.converged && after.right == after.links && after.buried == 1);
+//! # Ok::<(), gossip_core::ParameterError>(())
+//! ```
+//!
 //! # What holds
 //!
 //! Over connected, symmetric neighbours that stay the same, after as many rounds as the graph is
@@ -60,6 +87,7 @@ use gossip_core::{
 };
 
 use super::Summary;
+use crate::health::{Health, Notes};
 
 message! {
     /// What a node tells its neighbours.
@@ -108,6 +136,8 @@ pub enum Event<I> {
     Cut,
     /// For `lifetime` rounds neither the place nor the children have changed.
     Steady,
+    /// Steady no longer: the place or the children have changed.
+    Disturbed,
 }
 
 /// Parameters of GAP.
@@ -188,9 +218,11 @@ pub struct Gap<I: PeerId> {
     neighbours: Vec<Neighbour<I>>,
     present: Update<I>,
     sent: Option<(Update<I>, Round)>,
-    /// The round in which place or children changed last.
-    changed: Round,
-    is_steady: bool,
+    /// How many children there were after the last call.
+    child_count: usize,
+    /// When it was called last.
+    round: Round,
+    notes: Notes,
     changes: u32,
 }
 
@@ -214,8 +246,9 @@ impl<I: PeerId> Gap<I> {
             neighbours: Vec::new(),
             present: Update { place: None, aggregate: Summary::of(value) },
             sent: None,
-            changed: 0,
-            is_steady: false,
+            child_count: 0,
+            round: 0,
+            notes: Notes::default(),
             changes: 0,
         })
     }
@@ -230,17 +263,31 @@ impl<I: PeerId> Gap<I> {
         self.config.value
     }
 
-    /// The round in which this node's place or children changed last: how old the structure is.
-    pub const fn changed(&self) -> Round {
-        self.changed
+    /// How well the links to parent and children stand, by this node's own knowledge: right are
+    /// those whose last update is not overdue. The buried are neighbours that were silent for
+    /// `lifetime` rounds, or said to be unreachable.
+    pub fn health(&self) -> Health {
+        let parent = self.present.place.and_then(|place| place.parent);
+        let age = |neighbour: &Neighbour<I>| {
+            let (update, at) = neighbour.told?;
+            let is_link = Some(neighbour.peer) == parent || self.is_child(&update);
+            is_link.then(|| self.round.saturating_sub(at))
+        };
+        let ages = self.neighbours.iter().filter_map(age);
+        self.notes.health(ages.clone().count(), self.config.refresh, ages)
     }
 
     fn children(&self) -> impl Iterator<Item = (I, &Update<I>)> {
         self.neighbours.iter().filter_map(|neighbour| {
             let (update, _) = neighbour.told.as_ref()?;
-            let parent = update.place?.parent;
-            (parent.is_some() && parent == self.me).then_some((neighbour.peer, update))
+            self.is_child(update).then_some((neighbour.peer, update))
         })
+    }
+
+    /// Whether who told this says that this node is its parent.
+    fn is_child(&self, update: &Update<I>) -> bool {
+        let parent = update.place.and_then(|place| place.parent);
+        parent.is_some() && parent == self.me
     }
 
     /// Makes the table that of `below` and of those who spoke lately.
@@ -261,34 +308,49 @@ impl<I: PeerId> Gap<I> {
             }
         });
         self.neighbours.retain(|neighbour| neighbour.is_there);
+        let is_late = |told: &(_, Round)| now.saturating_sub(told.1) >= lifetime;
         for neighbour in &mut self.neighbours {
-            neighbour.told = neighbour.told.filter(|told| now.saturating_sub(told.1) < lifetime);
+            let late = neighbour.told.take_if(|told| is_late(told));
+            self.notes.buried += u64::from(late.is_some());
         }
     }
 
     /// Restores the invariants of the table.
     fn restore(&mut self, cx: &mut impl Local<Self>) {
         let (before, me) = (self.present.place, cx.me());
+        self.round = cx.round();
         let place = if self.config.root {
             Some(Place { level: 0, parent: None, root: me })
         } else {
             self.nearest(before.and_then(|place| place.parent))
         };
         let mut aggregate = Summary::of(self.config.value);
+        let mut children = 0;
         for (_, update) in self.children() {
             aggregate = aggregate.and(update.aggregate);
+            children += 1;
         }
         let update = Update { place, aggregate };
         if update != self.present {
             self.present = update;
             self.changes = self.changes.wrapping_add(1);
         }
+        if self.child_count != children {
+            self.notes.changed(self.child_count.abs_diff(children));
+            self.child_count = children;
+        }
         if place != before {
-            self.touch(cx.round());
+            let parent = |place: Option<Place<I>>| place.and_then(|place| place.parent);
+            self.notes.changed(usize::from(parent(place) != parent(before)));
             cx.emit(place.map_or(Event::Cut, |Place { level: depth, parent, .. }| Event::Placed {
                 parent,
                 depth,
             }));
+        }
+        let stands = self.notes.unchanged >= self.config.lifetime && place.is_some();
+        if stands != self.notes.converged {
+            self.notes.converged = stands;
+            cx.emit(if stands { Event::Steady } else { Event::Disturbed });
         }
     }
 
@@ -296,10 +358,12 @@ impl<I: PeerId> Gap<I> {
     /// `present`.
     fn nearest(&self, present: Option<I>) -> Option<Place<I>> {
         let place = |neighbour: &Neighbour<I>| {
-            let told = neighbour.told.as_ref()?.0.place?;
-            let is_child = told.parent.is_some() && told.parent == self.me;
+            let (update, _) = neighbour.told.as_ref()?;
+            let told = update.place?;
             let level = told.level.saturating_add(1);
-            let is_fit = !is_child && level <= self.config.deepest && Some(told.root) != self.me;
+            let is_fit = !self.is_child(update)
+                && level <= self.config.deepest
+                && Some(told.root) != self.me;
             is_fit.then_some(Place { level, parent: Some(neighbour.peer), root: told.root })
         };
         let places = self.neighbours.iter().filter_map(place);
@@ -308,11 +372,6 @@ impl<I: PeerId> Gap<I> {
 
     fn find(&self, peer: I) -> Option<usize> {
         self.neighbours.binary_search_by_key(&peer, |neighbour| neighbour.peer).ok()
-    }
-
-    const fn touch(&mut self, now: Round) {
-        self.changed = now;
-        self.is_steady = false;
     }
 }
 
@@ -331,11 +390,8 @@ impl<I: PeerId, D: Peers<Id = I>> Layer<D> for Gap<I> {
     fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.me = Some(cx.me());
         let now = cx.round();
-        let children = self.children().count();
+        self.notes.tick();
         self.follow(below, cx);
-        if self.children().count() != children {
-            self.touch(now);
-        }
         self.restore(cx);
         let is_due = |(update, at): (Update<I>, Round)| {
             update != self.present || now.saturating_sub(at) >= self.config.refresh
@@ -350,11 +406,6 @@ impl<I: PeerId, D: Peers<Id = I>> Layer<D> for Gap<I> {
             neighbour.is_greeted = true;
             cx.send(neighbour.peer, self.present);
         }
-        let is_old = now.saturating_sub(self.changed) >= self.config.lifetime;
-        if is_old && !self.is_steady && self.present.place.is_some() {
-            self.is_steady = true;
-            cx.emit(Event::Steady);
-        }
     }
 
     fn on_message(&mut self, below: &D, from: I, update: Update<I>, cx: &mut impl Context<Self>) {
@@ -364,17 +415,14 @@ impl<I: PeerId, D: Peers<Id = I>> Layer<D> for Gap<I> {
             self.follow(below, cx);
         }
         let Some(at) = self.find(from) else { return cx.count("update from no neighbour") };
-        let children = self.children().count();
         self.neighbours[at].told = Some((update, cx.round()));
-        if self.children().count() != children {
-            self.touch(cx.round());
-        }
         self.restore(cx);
     }
 
     fn on_unreachable(&mut self, _: &D, peer: I, cx: &mut impl Context<Self>) {
         if let Some(at) = self.find(peer) {
-            self.neighbours[at].told = None;
+            let told = self.neighbours[at].told.take();
+            self.notes.buried += u64::from(told.is_some());
             self.restore(cx);
         }
     }

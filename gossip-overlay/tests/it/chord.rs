@@ -12,7 +12,7 @@ use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::sim::cycle::{Order, Simulation};
 use gossip_core::sim::event;
 use gossip_core::sim::link::{Latency, Network, Placing, Terrain};
-use gossip_core::{PeerId, Protocol, stack};
+use gossip_core::{Layer, PeerId, Protocol, stack};
 use gossip_overlay::chord::{self, Fingers, Lookup};
 use gossip_overlay::{Chord, Ranking, RingRank, TMan, tman};
 
@@ -28,23 +28,50 @@ stack! {
     }
 }
 
-type Sim = Simulation<Node<u32>>;
-type Command = <Node<u32> as Protocol>::Command;
-type Event = <Node<u32> as Protocol>::Event;
-
-fn node(lifetime: u32, fingers: Fingers) -> Node<u32> {
-    let config = tman::Config::new(RingRank::hashed()).lifetime(lifetime);
-    let ring = TMan::new(config).unwrap();
-    let peers = Cyclon::new(cyclon::Config::default()).unwrap();
-    Node::new(peers, ring, Chord::new(chord::Config { fingers, ..Default::default() }).unwrap())
+pub(super) type Sim = Simulation<Node<u32>>;
+stack! {
+    /// Both ways to have fingers, over one ring: neither moves what the other draws.
+    #[derive(Debug)]
+    pub struct Both<I: PeerId> {
+        peers: Cyclon<I, 20>,
+        #[uses(peers)]
+        ring: TMan<I, RingRank, 20>,
+        #[uses(ring)]
+        found: Chord<I>,
+        #[uses(ring)]
+        looked_up: Chord<I>,
+    }
 }
 
-fn formed_with(n: u32, seed: u64, lifetime: u32, fingers: Fingers) -> Sim {
-    let nodes = (0..n).map(|_| node(lifetime, fingers));
-    let mut sim = Simulation::new(nodes, seed, Order::Sequential);
+type Command = <Node<u32> as Protocol>::Command;
+pub(super) type Event = <Node<u32> as Protocol>::Event;
+
+fn peers() -> Cyclon<u32, 20> {
+    Cyclon::new(cyclon::Config::default()).unwrap()
+}
+
+fn ring(lifetime: u32) -> TMan<u32, RingRank, 20> {
+    TMan::new(tman::Config::new(RingRank::hashed()).lifetime(lifetime)).unwrap()
+}
+
+fn routes(fingers: Fingers) -> Chord<u32> {
+    Chord::new(chord::Config { fingers, ..Default::default() }).unwrap()
+}
+
+fn node(lifetime: u32, fingers: Fingers) -> Node<u32> {
+    Node::new(peers(), ring(lifetime), routes(fingers))
+}
+
+/// After 24 rounds.
+fn formed<S: Layer<Id = u32>>(n: u32, seed: u64, node: impl Fn() -> S) -> Simulation<S> {
+    let mut sim = Simulation::new((0..n).map(|_| node()), seed, Order::Sequential);
     (1..n).for_each(|node| sim.contact(node, 0));
     sim.run(24);
     sim
+}
+
+pub(super) fn formed_with(n: u32, seed: u64, lifetime: u32, fingers: Fingers) -> Sim {
+    formed(n, seed, || node(lifetime, fingers))
 }
 
 fn position(node: u32) -> u64 {
@@ -52,37 +79,62 @@ fn position(node: u32) -> u64 {
 }
 
 /// The owner of each key, by all who live.
-fn owner(sim: &Sim, key: u64) -> u32 {
-    let at = sim.nodes().map(|(node, _)| (position(node).wrapping_sub(key), node));
+fn owner(live: &[u32], key: u64) -> u32 {
+    let at = live.iter().map(|&node| (position(node).wrapping_sub(key), node));
     at.min().unwrap().1
 }
 
-/// The hops of `count` lookups from random nodes; how many failed, and how many erred.
-fn look_up(sim: &mut Sim, count: u32, seed: u64) -> (Vec<u32>, usize, usize) {
+/// The hops of lookups, how many failed, and how many erred.
+#[derive(Debug)]
+struct Outcome {
+    hops: Vec<u32>,
+    failed: usize,
+    wrong: usize,
+}
+
+impl Outcome {
+    fn mean_hops(&self) -> f64 {
+        f64::from(self.hops.iter().sum::<u32>()) / self.hops.len() as f64
+    }
+}
+
+/// What becomes of `count` lookups from random nodes, by each of the layers that have `commands`;
+/// `event` says which of these told it.
+fn look_up<S: Layer<Id = u32>, const LAYERS: usize>(
+    sim: &mut Simulation<S>,
+    (count, seed): (u32, u64),
+    commands: [fn(Lookup) -> S::Command; LAYERS],
+    event: impl Fn(S::Event) -> Option<(usize, chord::Event<u32>)>,
+) -> [Outcome; LAYERS] {
     let live: Vec<u32> = sim.nodes().map(|node| node.0).collect();
     let mut random = Key::new(seed).with(3).random(0);
     let mut wanted = BTreeMap::new();
-    let (mut hops, mut failed, mut wrong) = (Vec::new(), 0, 0);
     for ticket in 0..count {
         let key = random.next_u64();
-        wanted.insert(ticket, owner(sim, key));
+        wanted.insert(ticket, owner(&live, key));
         let from = *random.pick(&live).unwrap();
-        sim.command(from, Command::routes(Lookup { ticket, key })).unwrap();
-    }
-    sim.run(8);
-    // What T-Man told before is not of interest here.
-    for (_, event) in sim.events().take() {
-        match event {
-            Event::routes(chord::Event::Found { ticket, owner, hops: some }) => {
-                hops.push(some);
-                wrong += usize::from(wanted[&ticket] != owner);
-            }
-            Event::routes(chord::Event::Failed { .. }) => failed += 1,
-            _ => {}
+        for command in commands {
+            sim.command(from, command(Lookup { ticket, key })).unwrap();
         }
     }
-    assert_eq!(hops.len() + failed, count as usize, "each lookup ends, seed {seed}");
-    (hops, failed, wrong)
+    sim.run(8);
+    let mut outcomes = [const { Outcome { hops: Vec::new(), failed: 0, wrong: 0 } }; LAYERS];
+    // What other layers told is not of interest here.
+    for (layer, told) in sim.events().take().filter_map(|told| event(told.1)) {
+        let outcome = &mut outcomes[layer];
+        match told {
+            chord::Event::Found { ticket, owner, hops } => {
+                outcome.hops.push(hops);
+                outcome.wrong += usize::from(wanted[&ticket] != owner);
+            }
+            chord::Event::Failed { .. } => outcome.failed += 1,
+            chord::Event::Converged | chord::Event::Disturbed => {}
+        }
+    }
+    for Outcome { hops, failed, .. } in &outcomes {
+        assert_eq!(hops.len() + failed, count as usize, "each lookup ends, seed {seed}");
+    }
+    outcomes
 }
 
 /// Hops of a lookup when everybody has 5 successors and every finger there could be.
@@ -111,9 +163,13 @@ fn ideal(ring: &[(u64, u32)], from: usize, key: u64) -> u32 {
 #[test]
 fn hops_are_those_of_ideal_chord() {
     let mut sim = formed_with(1_024, 1, 65_535, Fingers::Found);
-    let (hops, failed, wrong) = look_up(&mut sim, 2_000, 1);
-    assert_eq!((failed, wrong), (0, 0), "seed 1");
-    let mean = f64::from(hops.iter().sum::<u32>()) / 2_000.0;
+    let of_routes = |event| match event {
+        Event::routes(event) => Some((0, event)),
+        _ => None,
+    };
+    let [outcome] = look_up(&mut sim, (2_000, 1), [Command::routes], of_routes);
+    assert_eq!((outcome.failed, outcome.wrong), (0, 0), "seed 1");
+    let mean = outcome.mean_hops();
     assert!(mean <= 5.3, "{mean} hops, seed 1");
     let mut ring: Vec<(u64, u32)> = (0..1_024).map(|node| (position(node), node)).collect();
     ring.sort_unstable();
@@ -131,23 +187,32 @@ fn hops_are_those_of_ideal_chord() {
 /// 461 left.
 #[test]
 fn lookups_are_right_again_after_a_tenth_has_died() {
-    for fingers in [Fingers::Found, Fingers::LookedUp] {
-        let mut sim = formed_with(512, 2, 20, fingers);
-        sim.run(30);
-        let check = |sim: &mut Sim| {
-            let live = sim.live() as f64;
-            let (hops, failed, wrong) = look_up(sim, 500, 2);
-            assert_eq!((failed, wrong), (0, 0), "{fingers:?}, seed 2");
-            let mean = f64::from(hops.iter().sum::<u32>()) / 500.0;
-            let bound = libm::log2(live) / 2.0 + 0.3;
-            assert!(mean <= bound, "{mean} hops, not {bound}; {fingers:?}, seed 2");
-        };
-        check(&mut sim);
-        let mut all: Vec<u32> = (0..512).collect();
-        let dead = Key::new(2).with(5).random(0).choose(&mut all, 51).to_vec();
-        sim.kill_all(dead);
-        sim.run(10);
-        check(&mut sim);
+    let node = || Both::new(peers(), ring(20), routes(Fingers::Found), routes(Fingers::LookedUp));
+    let mut sim = formed(512, 2, node);
+    sim.run(30);
+    check_hops(&mut sim);
+    let mut all: Vec<u32> = (0..512).collect();
+    let dead = Key::new(2).with(5).random(0).choose(&mut all, 51).to_vec();
+    sim.kill_all(dead);
+    sim.run(10);
+    check_hops(&mut sim);
+}
+
+/// By both layers all are right, and in few hops.
+fn check_hops(sim: &mut Simulation<Both<u32>>) {
+    type Told = <Both<u32> as Protocol>::Event;
+    type Ask = <Both<u32> as Protocol>::Command;
+    let bound = libm::log2(sim.live() as f64) / 2.0 + 0.3;
+    let layer = |event| match event {
+        Told::found(event) => Some((0, event)),
+        Told::looked_up(event) => Some((1, event)),
+        _ => None,
+    };
+    let outcomes = look_up(sim, (500, 2), [Ask::found, Ask::looked_up], layer);
+    for (outcome, fingers) in outcomes.iter().zip([Fingers::Found, Fingers::LookedUp]) {
+        assert_eq!((outcome.failed, outcome.wrong), (0, 0), "{fingers:?}, seed 2");
+        let mean = outcome.mean_hops();
+        assert!(mean <= bound, "{mean} hops, not {bound}; {fingers:?}, seed 2");
     }
 }
 

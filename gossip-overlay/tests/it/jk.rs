@@ -332,10 +332,14 @@ fn a_changed_attribute_moves_its_node() {
     sim.command(poor, rich).unwrap();
     sim.run(60);
     assert_eq!(sim.node(poor).unwrap().slice(), Some(9));
-    let moves: Vec<_> = sim.events().take().filter(|told| told.0 == poor).collect();
-    assert_eq!(moves.first().unwrap().1.from, Some(0));
-    assert_eq!(moves.last().unwrap().1.to, 9);
-    assert!(moves.windows(2).all(|pair| pair[0].1.to == pair[1].1.from.unwrap()));
+    let moved = |(node, event)| match event {
+        jk::Event::Moved { from, to } if node == poor => Some((from, to)),
+        _ => None,
+    };
+    let moves: Vec<_> = sim.events().take().filter_map(moved).collect();
+    assert_eq!(moves.first().unwrap().0, Some(0));
+    assert_eq!(moves.last().unwrap().1, 9);
+    assert!(moves.windows(2).all(|pair| Some(pair[0].1) == pair[1].0));
 }
 
 #[test]
@@ -400,7 +404,7 @@ impl Local<jk::State<u32>> for Mute {
     fn key(&self) -> Key {
         Key::new(0)
     }
-    fn emit(&mut self, _: jk::Moved) {}
+    fn emit(&mut self, _: jk::Event) {}
     fn tally(&mut self, _: &'static str, cause: &'static str) {
         assert!(cause.ends_with("that is none"), "{cause}");
     }
