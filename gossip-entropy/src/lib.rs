@@ -13,6 +13,7 @@
 //! | [`sketch`] | sketches of sets, from which their difference follows |
 //! | [`reconcile`] | sessions that compare sets: every way by its name, and the choice among them |
 //! | [`scuttlebutt`] | what each node says of itself, without gaps, and how much it may say |
+//! | [`blobs`] | what does not fit a datagram: named by its content, fetched in chunks |
 //! | [`union`] | a set that grows everywhere, made equal by its sketches |
 //!
 //! What holds, and when not to use it, is in the crate's `README.md`.
@@ -23,6 +24,7 @@ extern crate alloc;
 extern crate std;
 
 mod absence;
+pub mod blobs;
 mod budget;
 mod command;
 mod compare;
@@ -47,6 +49,7 @@ mod tree;
 pub mod union;
 mod write;
 
+pub use blobs::Blobs;
 pub use merge::Merge;
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};

@@ -122,5 +122,10 @@ fn a_hundred_changes_on_each_side_end_equal_under_loss() {
 #[test]
 #[ignore = "soak: 100 seeds with a million entries on each side"]
 fn soak_a_hundred_changes_on_each_side_of_a_million_end_equal_under_loss() {
-    Taken::measure(1_000_000, 0.05, 100, true);
+    let taken = Taken::measure(1_000_000, 0.05, 100, true);
+    // The aim is 95; of 10^4 entries 95 % were measured within 4 round trips, 93 % with both. Fewer
+    // than these, if that is so, once in 10^4 (four standard deviations: 2.2 and 2.6 seeds).
+    let [trips, _, both] = taken.within();
+    assert!(trips >= 86 && both >= 82, "{:?}", taken.seeds);
+    assert!(taken.bytes(50) <= 2.0, "{:?}", taken.seeds);
 }
