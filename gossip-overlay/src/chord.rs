@@ -248,9 +248,9 @@ impl<I: PeerId> Chord<I> {
         self.table.links(&view, self.config.successors)
     }
 
-    /// How well the fingers stand, by this node's own knowledge: right are those that have answered,
-    /// or were found again, in the last turn through the intervals, which [`Fingers::Found`] does
-    /// not ask for. The health of the successors is the ring's.
+    /// How well the fingers stand, by this node's own knowledge: right are those that have
+    /// answered, or were found again, in the last turn through the intervals, which
+    /// [`Fingers::Found`] does not ask for. The health of the successors is the ring's.
     pub fn health(&self) -> Health {
         self.table.health()
     }

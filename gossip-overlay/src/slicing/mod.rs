@@ -8,9 +8,9 @@
 //! | [`ranking`] | counts all comparisons, or the last W | with a window | error 1/sqrt(seen) |
 //! | [`sliver`] | remembers distinct peers for a while | yes | exact if it knows all |
 //!
-//! All tell their owner where they are by an [`Event`], and layers above read [`Sliced`], which tells
-//! a node's [`Health`] as well; [`metrics`] measures how far
-//! from sorted nodes are, and how many slices off.
+//! All tell their owner where they are by an [`Event`], and layers above read [`Sliced`], which
+//! tells a node's [`Health`] as well; [`metrics`] measures how far from sorted nodes are, and how
+//! many slices off.
 //!
 //! Not a protocol: what slicing protocols share.
 

@@ -260,8 +260,8 @@ fn sliver_is_exact_once_all_are_remembered() {
     }
 }
 
-/// N = 500; each cycle the `gone` lowest leave and as many join above all: after 500 / `gone` cycles
-/// nobody is left of the start. SDM per node by then.
+/// N = 500; each cycle the `gone` lowest leave and as many join above all: after 500 / `gone`
+/// cycles nobody is left of the start. SDM per node by then.
 fn after_turnover<S>(seed: u64, gone: u32, make: impl Fn(f64) -> S) -> f64
 where
     S: Layer<Oracle<S, Profile>, Id = u32> + Describe<Profile> + Sliced,
