@@ -10,7 +10,7 @@ use std::time::Duration;
 use gossip_core::membership::{self, Why};
 use gossip_dissem::rumor;
 use gossip_net::{Delivery, Status};
-use gossip_overlay::tman;
+use gossip_overlay::{slicing, tman};
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, error, info, warn};
@@ -44,7 +44,11 @@ pub(crate) fn describe(agent: &Agent<SocketAddr>, event: &Told) -> Option<Value>
         Told::count(over) => {
             json!({ "event": "nodes", "epoch": over.epoch, "estimate": over.estimate })
         }
-        Told::slices(moved) => json!({ "event": "slice", "from": moved.from, "to": moved.to }),
+        Told::slices(slicing::Event::Moved { from, to }) => {
+            json!({ "event": "slice", "from": from, "to": to })
+        }
+        Told::slices(slicing::Event::Converged) => json!({ "event": "slice", "settled": true }),
+        Told::slices(slicing::Event::Disturbed) => json!({ "event": "slice", "settled": false }),
         Told::news(rumor::Event::Delivered { id, value, hops }) => json!({
             "event": "news",
             "topic": text(&value.topic),
