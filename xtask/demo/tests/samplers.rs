@@ -82,15 +82,20 @@ fn check<S: Layer<(), Id = u32>>(
 }
 
 /// Where views are as good as random: 1/(2 sqrt e) = .3033 over the complete graph, .316 over a
-/// random 30-out graph, .315 to .320 over Newscast (Jelasity et al. 2005, sections 5 and 6). At
-/// N = 10^4 and 15 cycles a run has an sd of .0010; with 512 nodes and 12 cycles it is .005. Five
-/// of these on either side.
+/// random 30-out graph (Jelasity et al. 2005, sections 5 and 6). At N = 10^4 and 15 cycles a run
+/// has an sd of .0010; with 512 nodes and 12 cycles it is .005. Five of these on either side.
 const RANDOM: RangeInclusive<f64> = 0.278..=0.345;
 
 /// Where some are in far more views than others, as Brahms' random walk of copies has it: a node is
 /// asked by Poisson(l) others in a cycle, and the factor is E e^(-l/2) / 2. If l is spread as
 /// widely as an exponential (sd 1), that is 1/3; views of 20 add .013, as above, and five sd .025.
 const UNEVEN: RangeInclusive<f64> = 0.278..=0.372;
+
+/// Where newcomers who all joined through one node have Newscast's views of 20: far from the
+/// paper's 10^5 nodes the overlay is uneven, and differs from run to run. Measured over 200 seeds:
+/// mean .382, sd .038, between .32 and .51. Five of these above, and no less than the complete
+/// graph.
+const NEWSCAST: RangeInclusive<f64> = 0.278..=0.572;
 
 /// Where links stay, as few as five: the variance falls by at least e^-(1 - l) a cycle, l the
 /// second eigenvalue of the walk over them, since E W = I - (I - P) / N for an exchange; 2 sqrt(4)
@@ -142,7 +147,7 @@ macro_rules! over {
 
 over! {
     newscast_20: Newscast<I, 20>
-        = |_| Newscast::new(newscast::Config::default()).unwrap(), RANDOM;
+        = |_| Newscast::new(newscast::Config::default()).unwrap(), NEWSCAST;
     cyclon_20: Cyclon<I, 20>
         = |_| Cyclon::new(cyclon::Config::default()).unwrap(), RANDOM;
     framework_blind: PeerSampling<I, 20>
