@@ -12,6 +12,8 @@ use gossip_core::{PeerId, stack};
 use gossip_overlay::Bootstrap;
 use gossip_overlay::bootstrap::{Config, missing};
 
+use crate::churn::mean_share;
+
 stack! {
     /// Leaf sets and tables over a sampler.
     #[derive(Debug)]
@@ -48,24 +50,8 @@ fn lacks<L: Link>(sim: &Sim<L>) -> (usize, usize, usize) {
 
 /// The share of right leaves, on average over 30 rounds with this share of the nodes replaced.
 fn right<L: Link>(sim: &mut Sim<L>, config: Config, churn: f64, seed: u64) -> f64 {
-    let (mut sum, mut owed) = (0.0, 0.0);
-    for round in 0..30 {
-        owed += churn * sim.live() as f64;
-        let mut live: Vec<u32> = sim.nodes().map(|node| node.0).collect();
-        let mut random = Key::new(seed).with(7).random(round);
-        let gone = owed as usize;
-        owed -= gone as f64;
-        let gone = random.choose(&mut live, gone).to_vec();
-        sim.kill_all(gone.iter().copied());
-        let left: Vec<u32> = sim.nodes().map(|node| node.0).collect();
-        for _ in gone {
-            let new = sim.join(node(config));
-            sim.contact(new, *random.pick(&left).unwrap());
-        }
-        sim.step();
-        sum += 1.0 - lacks(sim).0 as f64 / (20 * sim.live()) as f64;
-    }
-    sum / 30.0
+    let share = |sim: &Sim<L>| 1.0 - lacks(sim).0 as f64 / (20 * sim.live()) as f64;
+    mean_share(sim, 30, (churn, seed), || node(config), share)
 }
 
 /// N = 128: a run's share has an sd of some .002 from round to round.

@@ -4,6 +4,7 @@ mod bootstrap;
 mod bootstrap_repair;
 mod bounded;
 mod chord;
+mod churn;
 mod health;
 mod hostile;
 mod jk;

@@ -14,6 +14,8 @@ use gossip_core::{Finite, PeerId, Protocol, stack};
 use gossip_overlay::rank::SortedList;
 use gossip_overlay::{RingRank, TMan, ring, tman};
 
+use crate::churn::mean_share;
+
 stack! {
     /// A ring over Cyclon.
     #[derive(Clone, Debug)]
@@ -49,24 +51,8 @@ fn missing<L: Link>(sim: &Sim<L>) -> usize {
 
 /// The share of right links, on average over `rounds` in which this share of the nodes is replaced.
 fn right<L: Link>(sim: &mut Sim<L>, config: &Config, rounds: u32, churn: f64, seed: u64) -> f64 {
-    let (mut sum, mut owed) = (0.0, 0.0);
-    for round in 0..rounds {
-        owed += churn * sim.live() as f64;
-        let mut live: Vec<u32> = sim.nodes().map(|node| node.0).collect();
-        let mut random = Key::new(seed).with(7).random(round.into());
-        let gone = owed as usize;
-        owed -= gone as f64;
-        let gone = random.choose(&mut live, gone).to_vec();
-        sim.kill_all(gone.iter().copied());
-        let left: Vec<u32> = sim.nodes().map(|node| node.0).collect();
-        for _ in gone {
-            let new = sim.join(node(config));
-            sim.contact(new, *random.pick(&left).unwrap());
-        }
-        sim.step();
-        sum += 1.0 - missing(sim) as f64 / (2 * sim.live()) as f64;
-    }
-    sum / f64::from(rounds)
+    let share = |sim: &Sim<L>| 1.0 - missing(sim) as f64 / (2 * sim.live()) as f64;
+    mean_share(sim, rounds, (churn, seed), || node(config), share)
 }
 
 /// N = 256. The mean over 40 rounds; the control has no probes.
