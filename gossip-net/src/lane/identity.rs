@@ -14,6 +14,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::quic::{CONNECTIONS, transport};
 
@@ -33,6 +34,17 @@ pub struct Identity {
     roots: RootCertStore,
     name: String,
     life: Duration,
+    expiry: Expiry,
+}
+
+/// When certificates end, as times since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Expiry {
+    /// The node's own, or the first to end of those between it and the authority.
+    pub certificate: Duration,
+    /// The first of the authorities.
+    pub authority: Duration,
 }
 
 impl fmt::Debug for Identity {
@@ -98,15 +110,19 @@ impl Identity {
     ) -> Result<Self, LaneError> {
         let all = |pem| CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
         let mut roots = RootCertStore::empty();
-        for root in all(authorities).map_err(LaneError::Pem)? {
-            roots.add(root)?;
+        let authorities = all(authorities).map_err(LaneError::Pem)?;
+        for root in &authorities {
+            roots.add(root.clone())?;
         }
         if roots.is_empty() {
             return Err(LaneError::NoAuthority);
         }
         let chain = all(chain).map_err(LaneError::Pem)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(LaneError::Pem)?;
-        Ok(Self { chain, key, roots, name: name.to_owned(), life: LIFE })
+        let expiry =
+            Expiry { certificate: first_end(&chain)?, authority: first_end(&authorities)? };
+        let identity = Self { chain, key, roots, name: name.to_owned(), life: LIFE, expiry };
+        identity.server().map(|_| identity)
     }
 
     /// How long a connection lasts before both sides judge certificates again, from a tenth of a
@@ -119,6 +135,11 @@ impl Identity {
         ParameterError::new("life", life.as_secs_f64(), "seconds", "0.1 to 86400")
             .unless((Duration::from_millis(100)..=Duration::from_secs(86_400)).contains(&life))?;
         Ok(Self { life, ..self })
+    }
+
+    /// When what the node shows, and what it believes, ends.
+    pub const fn expiry(&self) -> Expiry {
+        self.expiry
     }
 
     pub(super) fn terms(&self) -> Result<Terms, LaneError> {
@@ -157,6 +178,18 @@ impl Identity {
         config.transport_config(transport());
         Ok(config)
     }
+}
+
+/// When the first of these ends; at once, if there are none.
+fn first_end(certificates: &[CertificateDer<'_>]) -> Result<Duration, LaneError> {
+    let mut first: Option<i64> = None;
+    for bytes in certificates {
+        let bad = rustls::CertificateError::BadEncoding;
+        let (_, one) = X509Certificate::from_der(bytes).map_err(|_| rustls::Error::from(bad))?;
+        let end = one.validity().not_after.timestamp();
+        first = Some(first.map_or(end, |first| first.min(end)));
+    }
+    Ok(Duration::from_secs(first.unwrap_or_default().try_into().unwrap_or_default()))
 }
 
 fn general(error: impl fmt::Display) -> rustls::Error {

@@ -23,7 +23,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::identity::Terms;
-pub use super::identity::{Identity, LIFE, LaneError};
+pub use super::identity::{Expiry, Identity, LIFE, LaneError};
 
 use super::{Lane, MESSAGE};
 use crate::transport::canonical;

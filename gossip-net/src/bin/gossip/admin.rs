@@ -168,20 +168,32 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
             let delete = gossip_entropy::Command::delete(&key);
             write(running, key, delete.map_err(|e| refused("the key", e))?).await
         }
-        Request::Reload {} => {
-            let (Some(keys), Some(file)) = (&running.keys, &running.config.key_file) else {
-                return Err(Failure::refused("the agent has no --key-file to read again"));
-            };
-            block_in_place(|| keys::reload(keys, file))?;
-            info!(keys = ?keys.ids(), "the secrets were read again");
-            Ok(json!({ "keys": views::key_ids(keys) }))
-        }
+        Request::Reload {} => block_in_place(|| reload(running)),
         // Those that go on were taken before.
         Request::Info {}
         | Request::Leave {}
         | Request::Subscribe { .. }
         | Request::Monitor { .. } => Ok(views::info(running)),
     }
+}
+
+/// Reads secrets and certificates again. What is wrong with one file changes nothing of another.
+fn reload(running: &Running) -> Result<Value, Failure> {
+    let secrets = running.keys.as_ref().zip(running.config.key_file.as_ref());
+    if secrets.is_none() && running.certs.is_none() {
+        let what = "the agent has no --key-file and no --cert-file to read again";
+        return Err(Failure::refused(what));
+    }
+    let identity = running.certs.as_ref().map(|certs| certs.read_again()).transpose()?;
+    if let Some((keys, file)) = secrets {
+        keys::reload(keys, file)?;
+        info!(keys = ?keys.ids(), "the secrets were read again");
+    }
+    if let (Some(certs), Some(identity)) = (&running.certs, identity) {
+        certs.renew(&identity)?;
+        info!("the certificates were read again");
+    }
+    Ok(json!({ "keys": running.keys.as_ref().map(views::key_ids), "lane": views::lane(running) }))
 }
 
 fn refused(what: &str, why: impl std::fmt::Display) -> Failure {

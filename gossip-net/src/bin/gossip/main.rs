@@ -6,6 +6,7 @@
 mod admin;
 mod agent;
 mod bridge;
+mod certs;
 mod cli;
 mod client;
 mod clock;
