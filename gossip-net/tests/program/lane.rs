@@ -62,6 +62,65 @@ fn a_certificate_that_expires_soon_is_told_of_and_replaced() {
     assert!(left(&place, "a", "certificate") > 364.0 * day);
 }
 
+/// Waits until the agent called `of` has `value` for the key `much`.
+fn wait_value(place: &Place, of: &str, value: &str) {
+    eventually(&format!("{of} has the value"), || {
+        let said = place.run(&["--agent", of, "get", "much"]);
+        if said.out.trim_end() == value {
+            Ok(())
+        } else {
+            Err(format!("{} {}", said.code, said.err))
+        }
+    });
+}
+
+/// What does not fit a datagram reaches those who share an authority by the lane, those without a
+/// lane by datagrams, and one of another authority not at all: it is a member, and its certificate
+/// is refused and counted. What was published is heard whole, and a value outlives its writer's
+/// process.
+#[test]
+fn what_is_large_goes_to_whom_it_may() {
+    let place = Place::new();
+    for (authority, node) in [("red", "a"), ("red", "b"), ("blue", "c")] {
+        make(&place, authority, node, 365);
+    }
+    let state = place.path("state").display().to_string();
+    let mut one = agent(&place, "red", "a", &["--state", &state]);
+    let addr = place.addr("a");
+    let _two = agent(&place, "red", "b", &["--join", &addr]);
+    let _stranger = agent(&place, "blue", "c", &["--join", &addr]);
+    let _plain = place.agent(&["--name", "d", "--join", &addr]);
+    for of in ["a", "b", "c", "d"] {
+        place.wait_members(of, &["a", "b", "c", "d"]);
+    }
+    let value = "much ".repeat(8_000);
+    assert_eq!(place.run(&["--agent", "a", "set", "much", &value]).code, 0);
+    wait_value(&place, "b", value.trim_end());
+    wait_value(&place, "d", value.trim_end());
+    let refused = "certificate of another authority";
+    eventually("the stranger is refused", || {
+        let lanes = ["a", "b", "c"].map(|of| place.info(of)["counts"]["lane"].clone());
+        let is = |lane: &serde_json::Value| lane[refused].as_u64() > Some(0);
+        if lanes.iter().any(is) { Ok(()) } else { Err(format!("{lanes:?}")) }
+    });
+    let sent = ["a", "b"].map(|of| place.info(of)["lane"]["messages_out"].as_u64().unwrap());
+    assert!(sent.iter().sum::<u64>() > 0, "{sent:?}");
+
+    let mut hears =
+        Agent::of(&mut place.gossip(&["--agent", "b", "subscribe", "--recent", "--count", "1"]));
+    let text = "heard ".repeat(3_000);
+    assert_eq!(place.run(&["--agent", "a", "publish", "long", &text]).code, 0);
+    let (status, said) = hears.end();
+    assert_eq!((status.code(), said.trim_end()), (Some(0), &*format!("long: {}", text.trim_end())));
+
+    let long = "x".repeat(70_000);
+    let said = place.run(&["--agent", "a", "set", "much", &long]);
+    assert!(said.code == 1 && said.err.contains("65536"), "{said:?}");
+    one.kill();
+    let _again = agent(&place, "red", "a", &["--state", &state]);
+    wait_value(&place, "a", value.trim_end());
+}
+
 /// Agents with certificates have a lane.
 #[test]
 fn agents_show_each_other_certificates() {

@@ -24,7 +24,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, bridge, certs, journal, replay, scrape, socket};
+use crate::{admin, bridge, certs, journal, large, replay, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -104,6 +104,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     if let Some(keeper) = &keeper {
         keeper.set_identity(&identity).map_err(Failure::refused)?;
     }
+    large::restore(&node, past.large).await;
     let (leaves, mut asked) = mpsc::channel(8);
     let (keys, socket, started) = (config.keys.clone(), path.to_owned(), now());
     let running = Running { node, config, keys, certs, keeper, socket, metrics, started, leaves };
@@ -115,6 +116,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     if let Some(scrapes) = scrapes {
         parts.spawn(scrape::serve(scrapes, Arc::clone(&running)));
     }
+    parts.spawn(large::keep(Arc::clone(&running)));
     if let Some(certs) = &running.certs {
         info!(addr = ?certs.lane.local_addr().ok(), "the lane is open");
         parts.spawn(certs::watch(Arc::clone(certs)));

@@ -214,7 +214,9 @@ pub(crate) fn generate(
 
 fn make_authority(certificate: &Path, key: &Path) -> Result<(), Failure> {
     let pair = KeyPair::generate_for(&PKCS_ED25519).map_err(Failure::refused)?;
-    let mut params = params(Vec::new(), "gossip authority", AUTHORITY)?;
+    // By its name, those who believe another one know that it is not theirs.
+    let mark = gossip_core::id::hash(pair.public_key_raw());
+    let mut params = params(Vec::new(), &format!("gossip authority {mark:016x}"), AUTHORITY)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let made = params.self_signed(&pair).map_err(Failure::refused)?;

@@ -18,6 +18,7 @@ mod golden;
 mod journal;
 mod keeper;
 mod keys;
+mod large;
 mod limit;
 mod load;
 mod protocol;
