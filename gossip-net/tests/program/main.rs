@@ -3,6 +3,7 @@
 
 mod admin;
 mod cluster;
+mod dns;
 mod harness;
 mod lane;
 mod namespaces;

@@ -239,7 +239,7 @@ async fn join(running: &Running, names: &[String]) -> Result<Value, Failure> {
     for name in names {
         let contact: Contact =
             name.parse().map_err(|e| Failure::usage(format!("`{name}`: {e}")))?;
-        let addrs = contact.resolve().await.map_err(|e| refused(name, e))?;
+        let addrs = contact.resolve(running.config.dns).await.map_err(|e| refused(name, e))?;
         for addr in addrs {
             running.node.contact(addr).await.map_err(Failure::refused)?;
             asked.push(addr);

@@ -164,6 +164,7 @@ fn contacts(config: &Config, past: &Past) -> Contacts {
         file: config.join_file.clone(),
         remembered,
         tick: config.tick,
+        dns: config.dns,
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) join: Vec<Contact>,
     pub(crate) join_file: Option<PathBuf>,
+    /// The name server that knows services, if it is not the system's.
+    pub(crate) dns: Option<SocketAddr>,
     pub(crate) tick: Duration,
     pub(crate) load: Load,
     pub(crate) state: Option<PathBuf>,
@@ -60,6 +62,7 @@ impl Config {
             advertise: optional(settings, "advertise")?,
             join: all(settings, "join")?,
             join_file: optional(settings, "join-file")?,
+            dns: optional(settings, "dns")?,
             tick,
             load: required(settings, "load")?,
             state: optional(settings, "state")?,

@@ -22,9 +22,12 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::agent::Node;
+use crate::srv;
 
 /// How long a name is looked up. Our choice.
 const LOOKUP: Duration = Duration::from_secs(5);
+
+const NO_ANSWER: &str = "no answer from the name service";
 
 /// The first pause in ticks, and the longest pause. Our choice.
 const FIRST: u32 = 2;
@@ -43,6 +46,8 @@ pub(crate) enum Contact {
     Addr(SocketAddr),
     /// A host's name, and a port.
     Name(String),
+    /// A service's name: SRV records say hosts and ports.
+    Service(String),
 }
 
 impl FromStr for Contact {
@@ -53,9 +58,12 @@ impl FromStr for Contact {
             return Ok(Self::Addr(addr));
         }
         let wrong = "HOST:PORT of a node, such as 10.0.0.1:7171, [2001:db8::1]:7171 or \
-                     gossip.example:7171";
-        let (host, port) = text.rsplit_once(':').ok_or(wrong)?;
+                     gossip.example:7171, or a service such as _gossip._udp.example";
         let odd = |char: char| !char.is_ascii_alphanumeric() && !"-._".contains(char);
+        if srv::is_service(text) && text.len() <= 253 && !text.contains(odd) {
+            return Ok(Self::Service(text.to_owned()));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(wrong)?;
         if host.is_empty() || host.len() > 253 || host.contains(odd) {
             return Err(wrong);
         }
@@ -70,20 +78,28 @@ impl fmt::Display for Contact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Addr(addr) => addr.fmt(f),
-            Self::Name(name) => name.fmt(f),
+            Self::Name(name) | Self::Service(name) => name.fmt(f),
         }
     }
 }
 
 impl Contact {
-    /// The addresses it stands for now.
-    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
+    /// The addresses it stands for now; where services are, the name server `dns` says, or the
+    /// system's.
+    pub(crate) async fn resolve(&self, dns: Option<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
         match self {
+            Self::Service(name) => match timeout(LOOKUP, srv::look_up(name, dns)).await {
+                Ok(found) => found.map(|mut addrs| {
+                    addrs.truncate(MOST);
+                    addrs
+                }),
+                Err(_) => Err(NO_ANSWER.to_owned()),
+            },
             Self::Addr(addr) => Ok(vec![*addr]),
             Self::Name(name) => match timeout(LOOKUP, lookup_host(name)).await {
                 Ok(Ok(addrs)) => Ok(addrs.take(MOST).collect()),
                 Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("no answer from the name service".to_owned()),
+                Err(_) => Err(NO_ANSWER.to_owned()),
             },
         }
     }
@@ -97,6 +113,8 @@ pub(crate) struct Contacts {
     /// Those of an earlier life, members first.
     pub(crate) remembered: Vec<Known>,
     pub(crate) tick: Duration,
+    /// The name server that knows services; the system's if none is named.
+    pub(crate) dns: Option<SocketAddr>,
 }
 
 impl Contacts {
@@ -117,9 +135,9 @@ impl Contacts {
             let mut contacts = self.given.clone();
             contacts.extend(self.listed(&mut read));
             // Names come last: to look one up may take long.
-            contacts.sort_by_key(|contact| matches!(contact, Contact::Name(_)));
+            contacts.sort_by_key(|contact| !matches!(contact, Contact::Addr(_)));
             for contact in contacts {
-                ask(&node, &contact, &mut failing).await;
+                ask(&node, &contact, self.dns, &mut failing).await;
             }
             sleep(pause.mul_f64(0.5 + 0.5 * random.unit())).await;
             let longest = LONGEST.max(tick * FIRST);
@@ -166,9 +184,9 @@ impl Contacts {
 }
 
 /// Asks all that `contact` stands for. What fails is told when it begins to, and when it ends.
-async fn ask(node: &Node, contact: &Contact, failing: &mut Vec<Contact>) {
+async fn ask(node: &Node, contact: &Contact, dns: Option<SocketAddr>, failing: &mut Vec<Contact>) {
     let known = failing.iter().position(|other| other == contact);
-    match (contact.resolve().await, known) {
+    match (contact.resolve(dns).await, known) {
         (Ok(addrs), known) => {
             if let Some(at) = known {
                 failing.remove(at);

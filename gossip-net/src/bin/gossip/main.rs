@@ -27,6 +27,7 @@ mod restored;
 mod scrape;
 mod settings;
 mod socket;
+mod srv;
 mod stack;
 mod table;
 mod views;

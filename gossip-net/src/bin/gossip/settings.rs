@@ -53,15 +53,17 @@ pub(crate) const PREFIX: &str = "GOSSIP_";
 pub(crate) const LANE_NAME: &str = "lane.gossip";
 
 /// All settings, in the order of the help.
-pub(crate) const KEYS: [Key; 19] = [
+pub(crate) const KEYS: [Key; 20] = [
     key("name", "NAME", "gossip").help("What people call the node: up to 32 bytes, a label only"),
     key("cluster", "NAME", "gossip").help("The cluster's name, the same on all nodes"),
     key("bind", "ADDR", "127.0.0.1:0").help("The UDP address to bind; port 0 is any free one"),
     key("advertise", "ADDR", "").help("The address that peers use, where it is not the bound one"),
     key("join", "ADDR", "")
         .many()
-        .help("HOST:PORT of a node to join; names are looked up for ever"),
+        .help("HOST:PORT of a node to join, or a service's name; names are looked up for ever"),
     key("join-file", "FILE", "").help("A file of nodes to join, one a line, read again for ever"),
+    key("dns", "ADDR", "")
+        .help("The name server that knows the services to join; the system's by default"),
     key("tick", "DURATION", "1s").help("The period of rounds, the same on all nodes: 1ms to 1h"),
     key("load", "SOURCE", "auto")
         .help("What is averaged: host (load average), process (share of a CPU), a number, or auto"),
