@@ -55,8 +55,8 @@
 //!   address can be forged; a node that others than its own host reach must have keys, or be told
 //!   to do without. With them, members are told from strangers, not from each other; nor do the
 //!   certificates of a lane say which member is at which port of a host.
-//! - A lane judges certificates when a connection begins, and not again: one that expires later is
-//!   good until that connection ends, which is once it has been idle for ten seconds.
+//! - A lane judges certificates when a connection begins: one that expires later is good for ten
+//!   minutes more at most, or for as long as `lane::quic::Identity::life` says.
 //! - A peer's identifier is the address its datagrams come from. Behind a translation that gives
 //!   each destination another port, nodes cannot be reached by it. IPv6 link-local addresses need
 //!   a scope, which does not travel.

@@ -24,6 +24,7 @@ pub fn describe() {
     describe_counter!("gossip_datagrams_total", count, "Datagrams that came and went.");
     describe_counter!("gossip_bytes_total", bytes, "Bytes of the datagrams that came and went.");
     describe_counter!("gossip_frames_total", count, "Messages of layers that came and went.");
+    describe_counter!("gossip_lane_messages_total", count, "Messages handed to the lane.");
     describe_counter!("gossip_rounds_total", count, "Rounds run.");
     describe_counter!(
         "gossip_rounds_missed_total",
@@ -59,6 +60,7 @@ pub fn record<S: Stack>(handle: &Handle<S>, labels: &[Label]) {
         counter!(name, with(&[("direction", "in")])).absolute(came);
         counter!(name, with(&[("direction", "out")])).absolute(went);
     }
+    counter!("gossip_lane_messages_total", with(&[])).absolute(now.lane_out);
     counter!("gossip_rounds_total", with(&[])).absolute(now.rounds);
     counter!("gossip_rounds_missed_total", with(&[])).absolute(now.rounds_missed);
     let mean = now.lag.mean().unwrap_or_default();

@@ -3,7 +3,7 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use common::eventually;
 use gossip_core::{Blob, Context, Layer, Nothing, Protocol, Receipt, Refusal, message};
@@ -36,13 +36,31 @@ impl Authority {
 
     /// A certificate for `name` that ends with this year; its holder believes `trusted`.
     fn identity(&self, name: &str, year: i32, trusted: &Self) -> Identity {
+        self.certified(name, date_time_ymd(year, 12, 31).unix_timestamp() as u64, trusted)
+    }
+
+    /// The usual identity, which believes all authorities of `roots`.
+    fn believing(&self, roots: &str) -> Identity {
+        let trusted = Self { issuer: Self::new("any").issuer, pem: roots.to_owned() };
+        self.identity(NAME, 2999, &trusted)
+    }
+
+    /// `end` is in seconds since 1970.
+    fn certified(&self, name: &str, end: u64, trusted: &Self) -> Identity {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(year, 12, 31);
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(end);
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
         let (key, roots) = (key.serialize_pem(), trusted.pem.as_bytes());
         Identity::from_pem(chain.as_bytes(), key.as_bytes(), roots, name).unwrap()
+    }
+
+    /// As [`identity`](Self::identity), of the usual name and this authority, but it ends so many
+    /// seconds from now.
+    fn brief(&self, seconds: u64) -> Identity {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        self.certified(NAME, now + seconds, self)
     }
 
     fn lane(&self) -> Quic {
@@ -110,6 +128,105 @@ async fn certificates_that_are_not_good_are_refused_by_cause() {
     let control = red.lane();
     control.send(at, b"let me in".to_vec()).unwrap();
     assert_eq!(received(&good).await.1, b"let me in", "and nothing of the others before");
+}
+
+/// Says something to `to` again and again, for ever.
+async fn chat(lane: &Quic, to: SocketAddr, word: u8) {
+    loop {
+        // A full queue takes nothing, and empties again.
+        let _ = lane.send(to, vec![word; 100]);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Failure 17 of the operations document, in mid-run: a certificate that expires while its
+/// connection is busy is refused within a life of the connection, whichever side sees to it, and
+/// says so on both sides. The control: with a life of a day on both sides it is not noticed.
+#[tokio::test]
+async fn a_certificate_that_expires_while_it_is_used_is_found_out() {
+    let red = Authority::new("red");
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(86_400));
+    let good = |life| {
+        let identity = red.identity(NAME, 2999, &red).life(life).unwrap();
+        Quic::bind(LOOPBACK, &identity).unwrap()
+    };
+    let brief = |life| Quic::bind(LOOPBACK, &red.brief(2).life(life).unwrap()).unwrap();
+    let (strict, lax) = (good(short), good(long));
+    let (strict_at, lax_at) = (strict.local_addr().unwrap(), lax.local_addr().unwrap());
+    // One that the other side hangs up on, one that calls again by itself, and the control.
+    let (held, calls, control) = (brief(long), brief(short), brief(long));
+    let expired = "own certificate expired, says the peer";
+    let mut came = [0_u32; 3];
+    let watched = async {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            tokio::select! {
+                one = strict.recv() => came[usize::from(one.unwrap().1[0])] += 1,
+                one = lax.recv() => came[usize::from(one.unwrap().1[0])] += 1,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+            let told = count(&held, expired).min(count(&calls, expired)) > 0;
+            if told && count(&strict, "certificate expired") > 0 {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", strict.counts());
+        }
+    };
+    tokio::select! {
+        () = watched => {}
+        () = chat(&held, strict_at, 0) => {}
+        () = chat(&calls, lax_at, 1) => {}
+        () = chat(&control, lax_at, 2) => {}
+    }
+    assert!(came.iter().all(|came| *came > 20), "all were heard while they were good: {came:?}");
+    assert!(count(&lax, "certificate expired") > 0 && count(&control, expired) == 0);
+    assert!(count(&strict, "connection judged again") > 0);
+    // The control goes on, with a certificate that is no longer good.
+    control.send(lax_at, vec![9]).unwrap();
+    while received(&lax).await.1 != [9] {}
+}
+
+/// An authority that is no longer believed is believed by no connection, however busy: at once.
+/// Those of the other one are heard on.
+#[tokio::test]
+async fn an_authority_is_removed_in_mid_run() {
+    let (red, blue) = (Authority::new("red"), Authority::new("blue"));
+    let both = format!("{}{}", red.pem, blue.pem);
+    let good = Quic::bind(LOOPBACK, &red.believing(&both)).unwrap();
+    let at = good.local_addr().unwrap();
+    let (one, two) = (red.lane(), Quic::bind(LOOPBACK, &blue.identity(NAME, 2999, &red)).unwrap());
+    for lane in [&one, &two] {
+        lane.send(at, vec![1]).unwrap();
+        assert_eq!(received(&good).await.1, [1]);
+    }
+    good.renew(&red.believing(&red.pem)).unwrap();
+    let refused = "certificate of another authority";
+    tokio::select! {
+        () = chat(&two, at, 2) => {}
+        _ = eventually(refused, DEADLINE, PAUSE, || count(&good, refused) > 0) => {}
+    }
+    one.send(at, vec![3]).unwrap();
+    // What was said before the connection's end was seen may be lost; what follows is not.
+    let said = async {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            let _ = one.send(at, vec![4]);
+        }
+    };
+    tokio::select! {
+        () = said => {}
+        () = async { while received(&good).await.1 != [4] {} } => {}
+    }
+    assert_eq!(count(&good, refused), 1, "{:?}", good.counts());
+}
+
+#[test]
+fn a_life_has_bounds() {
+    let red = Authority::new("red");
+    for (millis, right) in [(99, false), (100, true), (86_400_000, true), (86_400_001, false)] {
+        let identity = red.identity(NAME, 2999, &red).life(Duration::from_millis(millis));
+        assert_eq!(identity.is_ok(), right, "{millis} ms");
+    }
 }
 
 /// A peer that takes nothing has a bounded queue, and holds up nobody else.

@@ -18,6 +18,8 @@ use gossip_core::Counts;
 use gossip_core::packet::Datagram;
 
 #[cfg(feature = "quic")]
+mod identity;
+#[cfg(feature = "quic")]
 pub mod quic;
 
 /// Datagrams to one peer at once that go by the lane. Our choice: below, a stream costs more than

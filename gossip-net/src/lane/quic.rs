@@ -4,10 +4,12 @@
 //! whole of it is nothing. Both sides show a certificate of an authority that they share; there is
 //! no resumption, so each connection is judged by the certificates of its day. One that is expired,
 //! of another authority, or missing ends the handshake, and is counted by cause on both sides.
+//! However busy a connection is, it has an end: who has called begins another one after half of a
+//! [`LIFE`], who was called hangs up after the whole, and both do when [`Quic::renew`] changes what
+//! they show or believe. So what is no longer good is found out while it is used.
 //! Nothing is answered at length to an address that has not shown that it receives (`Retry`).
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -16,16 +18,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gossip_core::Counts;
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ConnectionError, Endpoint, Incoming, ReadToEndError, VarInt, WriteError};
-use rustls::RootCertStore;
-use rustls::client::Resumption;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
-use tokio::time::{sleep, timeout};
+use quinn::{Connection, ConnectionError, Endpoint, Incoming, ReadToEndError, VarInt, WriteError};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::identity::Terms;
+pub use super::identity::{Expiry, Identity, LIFE, LaneError};
 
 use super::{Lane, MESSAGE};
 use crate::transport::canonical;
@@ -45,124 +43,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a peer that was not reached is left alone.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What both sides must speak.
-const ALPN: &[u8] = b"gossip-lane/1";
-
-/// Who a node is to the lanes of its peers: a certificate, its key, and the authorities whose
-/// certificates it believes.
-pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-    roots: RootCertStore,
-    name: String,
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Why there is no lane.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LaneError {
-    /// A file of certificates or keys is not one, in PEM.
-    Pem(rustls::pki_types::pem::Error),
-    /// Certificate, key and authorities do not go together.
-    Tls(rustls::Error),
-    /// No authority is named.
-    NoAuthority,
-    /// The address cannot be bound.
-    Bind(io::Error),
-}
-
-impl fmt::Display for LaneError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pem(error) => write!(f, "not certificates or a key in PEM: {error}"),
-            Self::Tls(error) => write!(f, "certificate, key and authorities: {error}"),
-            Self::NoAuthority => write!(f, "no authority whose certificates would be believed"),
-            Self::Bind(error) => write!(f, "cannot bind the lane: {error}"),
-        }
-    }
-}
-
-impl Error for LaneError {}
-
-impl From<rustls::Error> for LaneError {
-    fn from(error: rustls::Error) -> Self {
-        Self::Tls(error)
-    }
-}
-
-impl Identity {
-    /// From three texts in PEM: the node's certificate and those between it and the authority, its
-    /// private key, and the authorities. Every certificate of the cluster bears `name` as a DNS
-    /// name, which keeps certificates of the same authority for other uses apart.
-    ///
-    /// # Errors
-    ///
-    /// [`LaneError`] says what is wrong.
-    pub fn from_pem(
-        chain: &[u8],
-        key: &[u8],
-        authorities: &[u8],
-        name: &str,
-    ) -> Result<Self, LaneError> {
-        let all = |pem| CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-        let mut roots = RootCertStore::empty();
-        for root in all(authorities).map_err(LaneError::Pem)? {
-            roots.add(root)?;
-        }
-        if roots.is_empty() {
-            return Err(LaneError::NoAuthority);
-        }
-        let chain = all(chain).map_err(LaneError::Pem)?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(LaneError::Pem)?;
-        Ok(Self { chain, key, roots, name: name.to_owned() })
-    }
-
-    fn server(&self) -> Result<quinn::ServerConfig, LaneError> {
-        let provider = Arc::new(ring::default_provider());
-        let roots = Arc::new(self.roots.clone());
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
-        let verifier =
-            verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        let crypto = QuicServerConfig::try_from(config).map_err(general)?;
-        let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        config.transport_config(transport()).migration(false).max_incoming(CONNECTIONS);
-        Ok(config)
-    }
-
-    fn client(&self) -> Result<quinn::ClientConfig, LaneError> {
-        let provider = Arc::new(ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(self.roots.clone())
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
-        config.resumption = Resumption::disabled();
-        let crypto = QuicClientConfig::try_from(config).map_err(general)?;
-        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        config.transport_config(transport());
-        Ok(config)
-    }
-}
-
-fn general(error: impl fmt::Display) -> rustls::Error {
-    rustls::Error::General(error.to_string())
-}
+/// What is said at the end of a connection that is old: it was whole, and another may follow.
+const AGAIN: u32 = 2;
 
 /// What a connection may keep: windows about as large as a message, few streams, no datagrams.
-fn transport() -> Arc<quinn::TransportConfig> {
+pub(super) fn transport() -> Arc<quinn::TransportConfig> {
     let window = VarInt::from_u32(MESSAGE as u32);
     let mut config = quinn::TransportConfig::default();
     config
@@ -179,8 +64,7 @@ fn transport() -> Arc<quinn::TransportConfig> {
 /// What the lane's tasks share.
 struct Shared {
     endpoint: Endpoint,
-    client: quinn::ClientConfig,
-    name: String,
+    terms: watch::Sender<Terms>,
     /// The queue of each peer that is talked to, or left alone.
     peers: Mutex<BTreeMap<SocketAddr, mpsc::Sender<Vec<u8>>>>,
     counts: Mutex<Counts>,
@@ -196,8 +80,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A lane over QUIC. See the module.
-pub struct Quic {
+/// A lane over QUIC. See the module. Clones are the same lane.
+#[derive(Clone)]
+pub struct Quic(Arc<Inner>);
+
+struct Inner {
     shared: Arc<Shared>,
     came: AsyncMutex<mpsc::Receiver<(SocketAddr, Vec<u8>)>>,
     local: SocketAddr,
@@ -205,35 +92,47 @@ pub struct Quic {
 
 impl fmt::Debug for Quic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quic").field("local", &self.local).finish_non_exhaustive()
+        f.debug_struct("Quic").field("local", &self.0.local).finish_non_exhaustive()
     }
 }
 
 impl Quic {
     /// A lane bound to `addr`, which must be of the address by which peers know the node; port 0
-    /// is any that is free. It runs on this tokio runtime until it is dropped.
+    /// is any that is free. It runs on this tokio runtime until its last clone is dropped.
     ///
     /// # Errors
     ///
     /// [`LaneError`] says what is wrong.
     pub fn bind(addr: impl Into<SocketAddr>, identity: &Identity) -> Result<Self, LaneError> {
-        let (server, client) = (identity.server()?, identity.client()?);
+        let (server, terms) = (identity.server()?, identity.terms()?);
         let endpoint = Endpoint::server(server, addr.into()).map_err(LaneError::Bind)?;
         let local = endpoint.local_addr().map_err(LaneError::Bind)?;
         let shared = Arc::new(Shared {
             endpoint,
-            client,
-            name: identity.name.clone(),
+            terms: watch::Sender::new(terms),
             peers: Mutex::default(),
             counts: Mutex::default(),
         });
         let (arrived, came) = mpsc::channel(ARRIVED);
         tokio::spawn(accept(Arc::clone(&shared), arrived));
-        Ok(Self { shared, came: AsyncMutex::new(came), local })
+        Ok(Self(Arc::new(Inner { shared, came: AsyncMutex::new(came), local })))
+    }
+
+    /// Shows this identity from now on, and believes its authorities only. Connections that are
+    /// open are ended, and peers judged again: a message under way to this node may be lost.
+    ///
+    /// # Errors
+    ///
+    /// [`LaneError`] says what is wrong; nothing has changed then.
+    pub fn renew(&self, identity: &Identity) -> Result<(), LaneError> {
+        let (server, terms) = (identity.server()?, identity.terms()?);
+        self.0.shared.endpoint.set_server_config(Some(server));
+        self.0.shared.terms.send_replace(terms);
+        Ok(())
     }
 }
 
-impl Drop for Quic {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.endpoint.close(0_u32.into(), b"");
         lock(&self.shared.peers).clear();
@@ -244,18 +143,18 @@ impl Drop for Quic {
 impl Lane for Quic {
     fn send(&self, to: SocketAddr, message: Vec<u8>) -> io::Result<()> {
         if message.len() > MESSAGE {
-            self.shared.count("message too long");
+            self.0.shared.count("message too long");
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let mut peers = lock(&self.shared.peers);
+        let mut peers = lock(&self.0.shared.peers);
         if !peers.contains_key(&to) {
             if peers.len() >= CONNECTIONS {
-                self.shared.count("too many peers");
+                self.0.shared.count("too many peers");
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             let (queue, waiting) = mpsc::channel(QUEUE);
             peers.insert(to, queue);
-            tokio::spawn(talk(Arc::clone(&self.shared), to, waiting));
+            tokio::spawn(talk(Arc::clone(&self.0.shared), to, waiting));
         }
         let sent = peers.get(&to).map(|queue| queue.try_send(message));
         let cause = match sent {
@@ -263,21 +162,21 @@ impl Lane for Quic {
             Some(Err(mpsc::error::TrySendError::Full(_))) => "peer too slow",
             _ => "peer not reached lately",
         };
-        self.shared.count(cause);
+        self.0.shared.count(cause);
         Err(io::ErrorKind::WouldBlock.into())
     }
 
     async fn recv(&self) -> io::Result<(SocketAddr, Vec<u8>)> {
-        let came = self.came.lock().await.recv().await;
+        let came = self.0.came.lock().await.recv().await;
         came.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+        Ok(self.0.local)
     }
 
     fn counts(&self) -> Counts {
-        lock(&self.shared.counts).clone()
+        lock(&self.0.shared.counts).clone()
     }
 }
 
@@ -299,13 +198,17 @@ async fn say(
     to: SocketAddr,
     waiting: &mut mpsc::Receiver<Vec<u8>>,
 ) -> Result<(), &'static str> {
-    let connecting = shared.endpoint.connect_with(shared.client.clone(), to, &shared.name);
-    let connecting = timeout(PATIENCE, connecting.map_err(|_| "no connection")?);
-    let connection = connecting.await.map_err(|_| "no answer")?.map_err(|error| cause(&error))?;
+    let mut line: Option<Line> = None;
     // A queue that is empty for long is given up with its connection.
     while let Ok(Some(message)) = timeout(PATIENCE, waiting.recv()).await {
+        let line = match line.take().filter(Line::is_young) {
+            Some(young) => line.insert(young),
+            None => line.insert(Line::call(shared, to).await.inspect_err(|_| {
+                shared.count("message not sent");
+            })?),
+        };
         let whole = async {
-            let mut stream = connection.open_uni().await?;
+            let mut stream = line.connection.open_uni().await?;
             stream.write_all(&message).await?;
             // Until the peer has it all, it counts as under way.
             stream.finish().ok();
@@ -314,16 +217,49 @@ async fn say(
         };
         match timeout(PATIENCE, whole).await {
             Ok(Ok(())) => {}
+            Ok(Err(WriteError::ConnectionLost(error))) if is_again(&error) => {
+                shared.count("message cut by a connection's end");
+            }
             Ok(Err(WriteError::ConnectionLost(error))) => return Err(cause(&error)),
             Ok(Err(_)) => shared.count("message refused by the peer"),
             Err(_) => return Err("peer took too long"),
         }
-        if let Some(error) = connection.close_reason() {
-            return Err(cause(&error));
+        match line.connection.close_reason() {
+            Some(error) if !is_again(&error) => return Err(cause(&error)),
+            _ => {}
         }
     }
-    connection.close(0_u32.into(), b"");
     Ok(())
+}
+
+/// A connection to a peer, and until when it is used.
+struct Line {
+    connection: Connection,
+    terms: watch::Receiver<Terms>,
+    until: Instant,
+}
+
+impl Line {
+    async fn call(shared: &Shared, to: SocketAddr) -> Result<Self, &'static str> {
+        let terms = shared.terms.subscribe();
+        let Terms { client, name, life } = terms.borrow().clone();
+        let connecting = shared.endpoint.connect_with(client, to, &name);
+        let connecting = timeout(PATIENCE, connecting.map_err(|_| "no connection")?);
+        let connection = connecting.await.map_err(|_| "no answer")?;
+        let connection = connection.map_err(|error| cause(&error))?;
+        Ok(Self { connection, terms, until: Instant::now() + life / 2 })
+    }
+
+    fn is_young(&self) -> bool {
+        let same = matches!(self.terms.has_changed(), Ok(false));
+        same && Instant::now() < self.until && self.connection.close_reason().is_none()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.connection.close(0_u32.into(), b"");
+    }
 }
 
 /// Takes connections, up to [`CONNECTIONS`].
@@ -355,9 +291,32 @@ async fn hear(
     incoming: Incoming,
     arrived: &mpsc::Sender<(SocketAddr, Vec<u8>)>,
 ) -> Result<(), &'static str> {
+    let mut terms = shared.terms.subscribe();
+    let life = terms.borrow().life;
     let connecting = incoming.accept().map_err(|error| cause(&error))?;
     let connection = timeout(PATIENCE, connecting).await.map_err(|_| "no answer")?;
     let connection = connection.map_err(|error| cause(&error))?;
+    let end = Instant::now() + life;
+    tokio::select! {
+        heard = listen(shared, &connection, arrived) => heard,
+        () = sleep_until(end) => {
+            connection.close(AGAIN.into(), b"");
+            shared.count("connection judged again");
+            Ok(())
+        }
+        _ = terms.changed() => {
+            connection.close(AGAIN.into(), b"");
+            Ok(())
+        }
+    }
+}
+
+/// Passes on what comes by `connection`.
+async fn listen(
+    shared: &Shared,
+    connection: &Connection,
+    arrived: &mpsc::Sender<(SocketAddr, Vec<u8>)>,
+) -> Result<(), &'static str> {
     let from = canonical(connection.remote_address());
     loop {
         let mut stream = match connection.accept_uni().await {
@@ -380,6 +339,11 @@ async fn hear(
             Err(_) => return Err("peer took too long"),
         }
     }
+}
+
+/// Whether the peer has hung up for certificates to be judged again.
+fn is_again(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == AGAIN.into())
 }
 
 /// The cause of a connection's end, by the alert of TLS (RFC 8446, section 6) if there was one.

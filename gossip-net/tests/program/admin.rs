@@ -77,9 +77,9 @@ fn no_input_stops_the_agent() {
             .collect();
         answers(&place, &noise);
     }
-    let too_much = "x".repeat(513);
+    let too_much = "x".repeat(65_409);
     let said = place.run(&["publish", &too_much]);
-    assert!(said.code == 1 && said.err.contains("512"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("65408"), "{said:?}");
     assert_eq!(place.run(&["set", &too_much, "v"]).code, 1);
     assert!(place.json(&["info"]).is_some());
 }

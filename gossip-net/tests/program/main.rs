@@ -4,6 +4,7 @@
 mod admin;
 mod cluster;
 mod harness;
+mod lane;
 mod namespaces;
 mod readme;
 mod recording;

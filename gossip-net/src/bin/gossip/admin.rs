@@ -25,8 +25,8 @@ use crate::exit::Failure;
 use crate::journal::describe;
 use crate::protocol::{ASK, Answer, Request};
 use crate::socket::{Guest, Listener};
-use crate::stack::{Asked, News};
-use crate::{keys, views};
+use crate::stack::{Asked, News, TEXT, VALUE};
+use crate::{keys, large, views};
 
 /// Guests at a time. Our choice: more are told so.
 const GUESTS: usize = 64;
@@ -141,23 +141,37 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
         Request::Join { addrs } => join(running, &addrs).await,
         Request::Publish { topic, text } => {
             let topic = Blob::new(&topic).map_err(|e| refused("the topic", e))?;
-            let text = Blob::new(&text).map_err(|e| refused("the text", e))?;
+            let text = if text.len() > TEXT {
+                Blob::new(large::put_post(running, topic.clone(), &text).await?)
+            } else {
+                Blob::new(&text)
+            };
+            let text = text.map_err(|e| refused("the text", e))?;
             let publish = rumor::Command::Publish(News { topic, text });
             node.call(Asked::news(publish)).await.map_err(call_failed)?;
             Ok(json!({}))
         }
         Request::Get { key } => {
-            let value = node.read(|agent| agent.data.get(key.as_bytes()).map(views::text));
+            let value = node.read(|agent| {
+                agent.data.get(key.as_bytes()).map(|value| large::value(agent, value))
+            });
             let none = || Failure::refused(format!("no value for the key `{key}`"));
-            Ok(json!({ "key": key, "value": value.ok_or_else(none)? }))
+            let absent = || Failure::refused(format!("the value of `{key}` is not here yet"));
+            let value = value.ok_or_else(none)?.ok_or_else(absent)?;
+            Ok(json!({ "key": key, "value": value }))
         }
         Request::List { prefix } => Ok(node.read(|agent| {
             let rows = agent.data.prefix(prefix.as_bytes());
             let row =
-                |(key, value)| json!({ "key": views::text(key), "value": views::text(value) });
+                |(key, value)| json!({ "key": views::text(key), "value": large::value(agent, value) });
             rows.map(row).collect()
         })),
         Request::Set { key, value } => {
+            let value = if value.len() > VALUE {
+                large::put(running, value.as_bytes()).await?
+            } else {
+                value.into_bytes()
+            };
             let set = gossip_entropy::Command::set(&key, &value);
             write(running, key, set.map_err(|e| refused("the key or the value", e))?).await
         }
@@ -168,20 +182,32 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
             let delete = gossip_entropy::Command::delete(&key);
             write(running, key, delete.map_err(|e| refused("the key", e))?).await
         }
-        Request::Reload {} => {
-            let (Some(keys), Some(file)) = (&running.keys, &running.config.key_file) else {
-                return Err(Failure::refused("the agent has no --key-file to read again"));
-            };
-            block_in_place(|| keys::reload(keys, file))?;
-            info!(keys = ?keys.ids(), "the secrets were read again");
-            Ok(json!({ "keys": views::key_ids(keys) }))
-        }
+        Request::Reload {} => block_in_place(|| reload(running)),
         // Those that go on were taken before.
         Request::Info {}
         | Request::Leave {}
         | Request::Subscribe { .. }
         | Request::Monitor { .. } => Ok(views::info(running)),
     }
+}
+
+/// Reads secrets and certificates again. What is wrong with one file changes nothing of another.
+fn reload(running: &Running) -> Result<Value, Failure> {
+    let secrets = running.keys.as_ref().zip(running.config.key_file.as_ref());
+    if secrets.is_none() && running.certs.is_none() {
+        let what = "the agent has no --key-file and no --cert-file to read again";
+        return Err(Failure::refused(what));
+    }
+    let identity = running.certs.as_ref().map(|certs| certs.read_again()).transpose()?;
+    if let Some((keys, file)) = secrets {
+        keys::reload(keys, file)?;
+        info!(keys = ?keys.ids(), "the secrets were read again");
+    }
+    if let (Some(certs), Some(identity)) = (&running.certs, identity) {
+        certs.renew(&identity)?;
+        info!("the certificates were read again");
+    }
+    Ok(json!({ "keys": running.keys.as_ref().map(views::key_ids), "lane": views::lane(running) }))
 }
 
 fn refused(what: &str, why: impl std::fmt::Display) -> Failure {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gossip_core::{Finite, Peers, Wire, membership};
+use gossip_net::lane::Lane;
 use gossip_net::state::Identity;
 use gossip_net::{Builder, Delivery, Handle, Keyring, SpawnError};
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
+use crate::certs::Certs;
 use crate::clock::now;
 use crate::config::Config;
 use crate::contacts::Contacts;
@@ -22,7 +24,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, bridge, journal, replay, scrape, socket};
+use crate::{admin, bridge, certs, journal, large, replay, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -45,6 +47,7 @@ pub(crate) struct Running {
     pub(crate) node: Node,
     pub(crate) config: Config,
     pub(crate) keys: Option<Keyring>,
+    pub(crate) certs: Option<Arc<Certs>>,
     pub(crate) keeper: Option<Arc<Keeper>>,
     pub(crate) socket: PathBuf,
     /// Where metrics are served, if they are.
@@ -94,14 +97,17 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         None => (None, None),
     };
     let contacts = contacts(&config, &past);
-    let node = Box::pin(spawn(&config, &past, !contacts.is_empty())).await?;
+    let certs = config.certs.as_ref().map(Certs::open).transpose()?.map(Arc::new);
+    let joins = !contacts.is_empty();
+    let node = Box::pin(spawn(&config, certs.as_deref(), &past, joins)).await?;
     let identity = Identity { name: config.name.clone(), addr: node.id() };
     if let Some(keeper) = &keeper {
         keeper.set_identity(&identity).map_err(Failure::refused)?;
     }
+    large::restore(&node, past.large).await;
     let (leaves, mut asked) = mpsc::channel(8);
     let (keys, socket, started) = (config.keys.clone(), path.to_owned(), now());
-    let running = Running { node, config, keys, keeper, socket, metrics, started, leaves };
+    let running = Running { node, config, keys, certs, keeper, socket, metrics, started, leaves };
     let running = Arc::new(running);
     let node = running.node.clone();
     let written = tokio::spawn(journal::write(Arc::clone(&running)));
@@ -109,6 +115,11 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     parts.spawn(admin::serve(Arc::clone(&listener), Arc::clone(&running)));
     if let Some(scrapes) = scrapes {
         parts.spawn(scrape::serve(scrapes, Arc::clone(&running)));
+    }
+    parts.spawn(large::keep(Arc::clone(&running)));
+    if let Some(certs) = &running.certs {
+        info!(addr = ?certs.lane.local_addr().ok(), "the lane is open");
+        parts.spawn(certs::watch(Arc::clone(certs)));
     }
     parts.spawn(contacts.ask(node.clone()));
     parts.spawn(bridge::build(node.clone(), running.config.tick));
@@ -157,7 +168,12 @@ fn contacts(config: &Config, past: &Past) -> Contacts {
 }
 
 /// Starts the node, if its port is of no matter at the address of its earlier life.
-async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failure> {
+async fn spawn(
+    config: &Config,
+    certs: Option<&Certs>,
+    past: &Past,
+    joins: bool,
+) -> Result<Node, Failure> {
     let load = match (config.load.measure(), config.load) {
         (Ok(load), _) => Finite::new(load).unwrap_or_default(),
         (Err(why), Load::Auto) => {
@@ -186,6 +202,9 @@ async fn spawn(config: &Config, past: &Past, joins: bool) -> Result<Node, Failur
         let mut stack = start.clone().stack().map_err(Failure::usage)?;
         past.restored.give(&mut stack);
         let mut builder = builder(config, *bind, stack);
+        if let Some(certs) = certs {
+            builder = builder.lane(certs.lane.clone());
+        }
         if let Some(film) = &film {
             let film = film.try_clone().map_err(|e| Failure::refused(format!("--record: {e}")))?;
             let mut about = Vec::new();

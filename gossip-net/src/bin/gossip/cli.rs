@@ -14,7 +14,7 @@ use crate::config::{Config, Span};
 use crate::exit::{CODES, Failure};
 use crate::protocol::Request;
 use crate::settings::{self, Settings};
-use crate::{agent, keys, replay, socket};
+use crate::{agent, certs, keys, replay, socket};
 
 /// A node of a gossip cluster, and the verbs that talk to it.
 #[derive(Debug, Parser)]
@@ -48,10 +48,24 @@ enum Verb {
         #[arg(long)]
         print_config: bool,
     },
-    /// Make a secret for a cluster
+    /// Make a secret for a cluster; or an authority, and certificates of nodes for their lanes
     Keygen {
-        /// A new file for it; stdout if none is named
+        /// A new file for the secret; stdout if none is named
+        #[arg(conflicts_with = "authority")]
         file: Option<PathBuf>,
+        /// The directory of an authority, which is made if there is none
+        #[arg(long, value_name = "DIR")]
+        authority: Option<PathBuf>,
+        /// The node that a key and a certificate are for: DIR/NODE.key and DIR/NODE.pem
+        #[arg(long, value_name = "NODE", requires = "authority")]
+        node: Option<String>,
+        /// How long the certificate is good
+        #[arg(long, value_name = "DAYS", default_value_t = 365, requires = "node")]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=3_650))]
+        days: u32,
+        /// The DNS name that all certificates of the cluster bear
+        #[arg(long, value_name = "NAME", default_value = settings::LANE_NAME, requires = "node")]
+        cert_name: String,
     },
     /// Do again what a node has recorded with --record, and print what it told
     Replay {
@@ -119,7 +133,7 @@ enum Question {
     Aggregate,
     /// How the agent is
     Info,
-    /// Have the agent read its file of secrets again
+    /// Have the agent read its files of secrets and certificates again
     Reload,
     /// Print all that happens, as it does
     Monitor {
@@ -189,7 +203,10 @@ impl Cli {
                 let flags = matches.subcommand_matches("agent").unwrap_or(&none);
                 return start(config, print_config, socket, flags);
             }
-            Verb::Keygen { file } => return keys::generate(file.as_deref()),
+            Verb::Keygen { authority: Some(dir), node, days, cert_name, .. } => {
+                return certs::generate(&dir, node.as_deref(), days, &cert_name);
+            }
+            Verb::Keygen { file, .. } => return keys::generate(file.as_deref()),
             Verb::Replay { file } => return replay::run(&file, self.json),
             Verb::Ask(question) => question.ask(),
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gossip_net::Keyring;
 use tracing::level_filters::LevelFilter;
 
+use crate::certs::Files;
 use crate::contacts::Contact;
 use crate::exit::Failure;
 use crate::keys;
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) record: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) keys: Option<Keyring>,
+    /// The certificates of its lane, if it has one.
+    pub(crate) certs: Option<Files>,
     pub(crate) plaintext: bool,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) log: LevelFilter,
@@ -63,6 +66,7 @@ impl Config {
             record: optional(settings, "record")?,
             keys: keys::load(key_file.as_deref(), secrets)?,
             key_file,
+            certs: certs(settings)?,
             plaintext: required(settings, "plaintext")?,
             metrics: optional(settings, "metrics")?,
             log: required(settings, "log")?,
@@ -93,6 +97,30 @@ impl Config {
             return Err(wrong(settings, "tick", "from 1ms to 1h".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// The certificates of a lane: all three files, or none.
+fn certs(settings: &Settings) -> Result<Option<Files>, Failure> {
+    let files = ["cert-file", "cert-key-file", "authority-file"];
+    let [certificate, key, authority] = files.map(|name| optional(settings, name));
+    let lane: Option<SocketAddr> = optional(settings, "lane")?;
+    let bind: SocketAddr = required(settings, "bind")?;
+    match (certificate?, key?, authority?) {
+        (Some(certificate), Some(key), Some(authority)) => {
+            let name = required(settings, "cert-name")?;
+            let bind = lane.unwrap_or_else(|| SocketAddr::new(bind.ip(), 0));
+            let files = Files { certificate, key, authority, name, bind };
+            files.load().map(|_| Some(files))
+        }
+        (None, None, None) if lane.is_none() => Ok(None),
+        _ => {
+            let said = |name: &&str| settings.get(name).is_some_and(|s| !s.values.is_empty());
+            let name = files.iter().find(|name| said(name)).unwrap_or(&"lane");
+            let what = "--cert-file, --cert-key-file and --authority-file go together: `gossip \
+                        keygen --authority DIR --node NAME` makes them";
+            Err(wrong(settings, name, what.to_owned()))
+        }
     }
 }
 

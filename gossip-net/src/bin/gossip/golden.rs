@@ -16,6 +16,9 @@ use gossip_core::wire::Wire;
 use gossip_core::{Blob, Finite, Protocol, Time};
 use gossip_dissem::rumor;
 
+use gossip_entropy::Secret;
+use gossip_entropy::blobs::{self, Reference};
+
 use crate::stack::{Agent, Asked, Name, News, Start};
 
 type Frame = <Agent<SocketAddr> as Protocol>::Message;
@@ -66,6 +69,15 @@ fn said() -> BTreeMap<&'static str, BTreeMap<usize, Vec<u8>>> {
                 for command in [publish(at as u8), set(at as u8)] {
                     node.command(command, clock, &mut out).expect("taken");
                 }
+            }
+            // One holds a blob that another wants.
+            let large = match (round, at) {
+                (5, 2) => Some(blobs::Command::put([9; 1_500]).expect("it fits")),
+                (5, 4) => Some(blobs::Command::Want(Reference::of(&[9; 1_500], Secret::default()))),
+                _ => None,
+            };
+            if let Some(large) = large {
+                node.command(Asked::large(large), clock, &mut out).expect("taken");
             }
             node.round(clock, &mut out);
             under_way.extend(out.datagrams.drain(..).map(|datagram| (addr(at as u8), datagram)));
@@ -128,7 +140,7 @@ fn golden_frames_are_read_and_written_as_ever() {
         assert_eq!((frame.layer(), hex(&again)), (layer, hex(&bytes)));
         *layers.entry(layer).or_default() += 1;
     }
-    let all = ["count", "data", "mean", "members", "news", "peers", "ring", "slices"];
+    let all = ["count", "data", "large", "mean", "members", "news", "peers", "ring", "slices"];
     assert!(layers.keys().eq(&all), "{layers:?}: every layer that sends has vectors");
     // What stands before them in every datagram.
     let mut header = Vec::new();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gossip_core::membership::{self, Deaf, Why};
 use gossip_dissem::rumor;
+use gossip_entropy::blobs;
 use gossip_net::{Delivery, Status};
 use gossip_overlay::{slicing, tman};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::agent::Running;
 use crate::clock::now;
+use crate::large;
 use crate::limit::{Limit, Verdict};
 use crate::stack::{Agent, Told};
 use crate::table::line;
@@ -49,6 +51,14 @@ pub(crate) fn describe(agent: &Agent<SocketAddr>, event: &Told) -> Option<Value>
         }
         Told::slices(slicing::Event::Converged) => json!({ "event": "slice", "settled": true }),
         Told::slices(slicing::Event::Disturbed) => json!({ "event": "slice", "settled": false }),
+        // It is told of when it has come.
+        Told::news(rumor::Event::Delivered { value, .. })
+            if large::reference(&value.text).is_some() =>
+        {
+            return None;
+        }
+        Told::large(blobs::Event::Fetched(reference)) => large::news(agent, *reference)
+            .unwrap_or_else(|| json!({ "event": "large", "bytes": reference.len })),
         Told::news(rumor::Event::Delivered { id, value, hops }) => json!({
             "event": "news",
             "topic": text(&value.topic),
@@ -59,7 +69,7 @@ pub(crate) fn describe(agent: &Agent<SocketAddr>, event: &Told) -> Option<Value>
         Told::data(gossip_entropy::Event::Changed { key, stamp, deleted }) => json!({
             "event": "value",
             "key": text(key),
-            "value": agent.data.get(key).map(text),
+            "value": agent.data.get(key).and_then(|value| large::value(agent, value)),
             "deleted": deleted,
             "origin": stamp.origin,
         }),

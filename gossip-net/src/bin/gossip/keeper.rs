@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gossip_core::Wire;
 use gossip_core::membership::{Standing, Store};
+use gossip_entropy::blobs::Reference;
 use gossip_net::state::{Found, Identity, Known, Record, State, StateError};
 use tokio::task::block_in_place;
 use tracing::{info, warn};
@@ -23,8 +24,9 @@ use crate::restored::{Entry, Restored};
 /// reserves at a time.
 const AHEAD: u32 = 256;
 
-/// The layer whose records these are.
+/// The layers whose records these are.
 const DATA: &str = "data";
+const LARGE: &str = "large";
 
 /// The state, open.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(crate) struct Past {
     pub(crate) identity: Option<Identity>,
     pub(crate) incarnation: u32,
     pub(crate) peers: Vec<Known>,
+    /// Large values, which the node is given back when it runs.
+    pub(crate) large: Vec<Vec<u8>>,
     /// What the stack is given back.
     pub(crate) restored: Restored,
 }
@@ -102,6 +106,19 @@ impl Keeper {
         self.keep(|state| state.replace_records(DATA, records(node, |_| true)))
     }
 
+    /// Keeps a large value, if it is here.
+    pub(crate) fn keep_large(&self, node: &Node, reference: Reference) -> Result<(), StateError> {
+        self.keep(|state| {
+            let bytes = node.read(|agent| agent.large.get(reference).map(<[u8]>::to_vec));
+            state.set_records(LARGE, bytes.map(|bytes| (key_of(reference), Some(bytes))))
+        })
+    }
+
+    /// Keeps it no longer.
+    pub(crate) fn forget_large(&self, reference: Reference) -> Result<(), StateError> {
+        self.keep(|state| state.set_records(LARGE, [(key_of(reference), None::<Vec<u8>>)]))
+    }
+
     /// What is kept is looked up under the lock: nobody keeps what is older than what is kept.
     fn keep(&self, work: impl FnOnce(&State) -> Result<(), StateError>) -> Result<(), StateError> {
         block_in_place(|| work(&self.state()))
@@ -110,6 +127,12 @@ impl Keeper {
 
 fn records(node: &Node, wanted: impl Fn(&Entry) -> bool) -> Vec<Record> {
     node.read(|agent| agent.data.entries().filter(wanted).map(|entry| record(&entry)).collect())
+}
+
+fn key_of(reference: Reference) -> Vec<u8> {
+    let mut key = Vec::new();
+    reference.encode(&mut key);
+    key
 }
 
 fn record(entry: &Entry) -> Record {
@@ -131,6 +154,7 @@ fn read(state: &mut State) -> Result<Past, StateError> {
         identity: state.identity()?,
         incarnation: state.load()?.unwrap_or(0),
         peers: state.peers()?,
+        large: state.records(LARGE)?.into_iter().map(|(_, bytes)| bytes).collect(),
         restored: Restored { wall: wall_micros(), entries },
     })
 }

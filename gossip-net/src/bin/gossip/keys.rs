@@ -82,7 +82,8 @@ fn parse(text: &str, place: &str) -> Result<Vec<Secret>, Failure> {
     Ok(secrets)
 }
 
-fn read_private(path: &Path) -> Result<String, Failure> {
+/// A file that only its owner reads.
+pub(crate) fn read_private(path: &Path) -> Result<String, Failure> {
     let shown = path.display();
     let cannot = |e| Failure::usage(format!("cannot read the secrets in {shown}: {e}"));
     #[cfg(unix)]
@@ -106,15 +107,20 @@ pub(crate) fn generate(file: Option<&Path>) -> Result<(), Failure> {
         println!("{}", secret.to_hex());
         return Ok(());
     };
+    new_private(path, &(secret.to_hex() + "\n"))?;
+    println!("key {} is in {}: copy it to all nodes", secret.id(), path.display());
+    Ok(())
+}
+
+/// Writes a new file for its owner alone.
+pub(crate) fn new_private(path: &Path, text: &str) -> Result<(), Failure> {
     let cannot = |e: io::Error| Failure::refused(format!("cannot write {}: {e}", path.display()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(cannot)?;
-    writeln!(file, "{}", secret.to_hex()).and_then(|()| file.sync_all()).map_err(cannot)?;
-    println!("key {} is in {}: copy it to all nodes", secret.id(), path.display());
-    Ok(())
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(cannot)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod admin;
 mod agent;
 mod bridge;
+mod certs;
 mod cli;
 mod client;
 mod clock;
@@ -17,6 +18,7 @@ mod golden;
 mod journal;
 mod keeper;
 mod keys;
+mod large;
 mod limit;
 mod load;
 mod protocol;

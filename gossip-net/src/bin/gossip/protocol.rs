@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::exit::{Failure, Reason};
+use crate::stack::LARGE;
 
-/// The most bytes of a line that asks. Our choice: 256 addresses, or a value all of whose bytes
-/// are escaped, fit.
-pub(crate) const ASK: usize = 16 << 10;
+/// The most bytes of a line that asks. Our choice: a large value all of whose bytes are escaped
+/// fits.
+pub(crate) const ASK: usize = 6 * LARGE + (4 << 10);
 
 /// The most bytes of a line that answers. Our choice: 16,384 members fit.
 pub(crate) const ANSWER: usize = 16 << 20;

@@ -130,12 +130,19 @@ fn describe() {
     describe_gauge!("gossip_store_keys", "Keys of the store that have values.");
     describe_gauge!("gossip_store_deleted", "Deleted keys that are remembered.");
     describe_gauge!("gossip_load_mean", "The mean load of all nodes, as estimated.");
+    describe_gauge!(
+        "gossip_certificate_expires_seconds",
+        "How long the lane's certificates are good; below 0 they have expired."
+    );
     describe_gauge!("gossip_nodes_estimate", "How many nodes there are, as estimated.");
 }
 
 fn record(running: &Running) {
     gossip_net::metrics::record(&running.node, &[]);
     gauge!("gossip_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    for (what, left) in running.certs.iter().flat_map(|certs| certs.left()) {
+        gauge!("gossip_certificate_expires_seconds", "what" => what).set(left as f64);
+    }
     running.node.read(|agent| {
         let members = &agent.members;
         for state in [State::Alive, State::Suspected, State::Dead, State::Left] {

@@ -49,8 +49,11 @@ impl Key {
 /// What all variables begin with.
 pub(crate) const PREFIX: &str = "GOSSIP_";
 
+/// The name in certificates, unless another is said.
+pub(crate) const LANE_NAME: &str = "lane.gossip";
+
 /// All settings, in the order of the help.
-pub(crate) const KEYS: [Key; 14] = [
+pub(crate) const KEYS: [Key; 19] = [
     key("name", "NAME", "gossip").help("What people call the node: up to 32 bytes, a label only"),
     key("cluster", "NAME", "gossip").help("The cluster's name, the same on all nodes"),
     key("bind", "ADDR", "127.0.0.1:0").help("The UDP address to bind; port 0 is any free one"),
@@ -66,6 +69,14 @@ pub(crate) const KEYS: [Key; 14] = [
     key("record", "FILE", "")
         .help("Record all that the node is given, for `gossip replay`; up to 1 GiB, in clear"),
     key("key-file", "FILE", "").help("A file of secrets, one a line; the first seals"),
+    key("cert-file", "FILE", "")
+        .help("The node's certificate in PEM, for a lane for what does not fit a datagram"),
+    key("cert-key-file", "FILE", "").help("Its private key, in PEM"),
+    key("authority-file", "FILE", "").help("The authorities that peers' certificates are of"),
+    key("cert-name", "NAME", LANE_NAME)
+        .help("The DNS name that all certificates of the cluster bear"),
+    key("lane", "ADDR", "")
+        .help("The UDP address of the lane; by default any free port where the node is bound"),
     key("plaintext", "BOOL", "false")
         .help("Whether to go without keys where others reach the node"),
     key("metrics", "ADDR", "").help("Serve metrics for Prometheus over HTTP at this address"),

@@ -11,6 +11,7 @@ use gossip_core::sampling::{Cyclon, cyclon};
 use gossip_core::{Blob, Card, Finite, ParameterError, PeerId, Protocol, message, stack};
 use gossip_dissem::{RumorMongering, rumor};
 use gossip_entropy::Replica;
+use gossip_entropy::blobs::{self, Blobs};
 use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
 use gossip_overlay::{RingRank, TMan, tman};
 
@@ -34,6 +35,10 @@ pub(crate) const KEY: usize = 64;
 
 /// Bytes of a value of the store.
 pub(crate) const VALUE: usize = 512;
+
+/// Bytes of what does not fit a datagram: of a value of the store, or a text that is published and
+/// what names it. Our choice: some 64 datagrams.
+pub(crate) const LARGE: usize = 64 << 10;
 
 /// Slices that nodes sort themselves into, by load. Our choice.
 pub(crate) const SLICES: u32 = 4;
@@ -96,6 +101,9 @@ stack! {
         /// A store that every node holds whole.
         #[uses(peers)]
         data: Replica<I, KEY, VALUE>,
+        /// What the store and the news name, since it does not fit a datagram.
+        #[uses(peers)]
+        large: Blobs<I, LARGE>,
     }
 }
 
@@ -147,6 +155,10 @@ impl Start {
                 .patience(patience)?,
             RumorMongering::new(rumor::Config::push_pull(INTEREST))?,
             Replica::new(gossip_entropy::Config::default())?,
+            Blobs::new(blobs::Config {
+                patience: patience.max(Duration::from_millis(1)),
+                ..blobs::Config::default()
+            })?,
         ))
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use gossip_core::membership::State;
 use gossip_core::{Peers, Wire};
+use gossip_net::lane::Lane;
 use gossip_net::{Keyring, Status};
 use serde_json::{Map, Value, json};
 
@@ -46,6 +47,19 @@ pub(crate) fn key_ids(keys: &Keyring) -> Vec<String> {
 /// The name of `peer`, if it has told one.
 pub(crate) fn name(agent: &Agent<SocketAddr>, peer: SocketAddr) -> Option<String> {
     agent.members.profile(peer).map(|name| text(name))
+}
+
+/// The lane, and how many seconds its certificates are good for; null if there is none.
+pub(crate) fn lane(running: &Running) -> Value {
+    running.certs.as_ref().map_or(Value::Null, |certs| {
+        let left: Map<_, _> =
+            certs.left().into_iter().map(|(what, left)| (what.to_owned(), left.into())).collect();
+        json!({
+            "addr": certs.lane.local_addr().ok(),
+            "messages_out": running.node.counters().lane_out,
+            "expires_in_seconds": left,
+        })
+    })
 }
 
 /// Everybody known, this node included, in the order of addresses.
@@ -116,6 +130,7 @@ pub(crate) fn info(running: &Running) -> Value {
         "metrics": metrics,
         "state_dir": config.state,
         "keys": keys.as_ref().map(key_ids),
+        "lane": lane(running),
     });
     let stack = node.read(stack);
     for part in [stack, traffic(running)] {
