@@ -34,6 +34,7 @@ use core::str::FromStr;
 use gossip_core::message;
 use gossip_core::wire::Wire;
 
+use super::parts::Silences;
 use super::{Difference, End, Item, Known, Reconcile, Sorted, full, peel_back, range};
 use crate::page::MESSAGE;
 use crate::sketch;
@@ -194,9 +195,6 @@ const UNASKED: u64 = 26;
 /// Bytes of sketches that a difference takes at least, if there are many. See `bench recon`.
 const BYTES: u64 = 13;
 
-/// How often in a row a digest may go unanswered. Our choice, as for [ranges](range).
-const SILENCES: u32 = 16;
-
 /// The side of a session that asks. The set must stay as it is while it lasts.
 ///
 /// ```
@@ -224,7 +222,7 @@ pub struct Session {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Digest { nonce: [u8; 4], silences: u32 },
+    Digest { nonce: [u8; 4], silences: Silences },
     Full(full::Session),
     Sketch(sketch::Session),
     Range(range::Session),
@@ -240,7 +238,8 @@ impl Session {
         let (way, ask) = match method {
             Method::Automatic => {
                 let digest = set.digest().to_bytes();
-                (Way::Digest { nonce, silences: 0 }, Ask::Digest { nonce, digest })
+                let silences = Silences::default();
+                (Way::Digest { nonce, silences }, Ask::Digest { nonce, digest })
             }
             Method::Full => Way::full(nonce, most),
             Method::Sketch => {
@@ -376,11 +375,7 @@ impl Reconcile for Session {
     fn silence(&mut self, set: &Indexed) -> Step {
         let step = match &mut self.way {
             Way::Digest { nonce, silences } => {
-                *silences += 1;
-                if *silences >= SILENCES {
-                    return Step::Ended(End::Silent);
-                }
-                Step::Ask(Ask::Digest { nonce: *nonce, digest: set.digest().to_bytes() })
+                silences.again(Ask::Digest { nonce: *nonce, digest: set.digest().to_bytes() })
             }
             Way::Full(session) => lift(session.silence(&set.known), Ask::Full, same),
             Way::Sketch(session) => {

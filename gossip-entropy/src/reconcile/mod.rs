@@ -16,6 +16,7 @@
 
 pub mod full;
 pub mod method;
+mod parts;
 pub mod peel_back;
 pub mod range;
 mod set;
@@ -78,6 +79,30 @@ pub struct Difference<K> {
 impl<K> Default for Difference<K> {
     fn default() -> Self {
         Self { theirs: Vec::new(), ours: Vec::new() }
+    }
+}
+
+impl<K: Clone + Ord> Difference<K> {
+    /// Adds in what `ours` and `theirs`, each in order, differ.
+    fn compare(&mut self, ours: &[K], theirs: &[K]) {
+        let only = |these: &[K], others: &[K]| -> Vec<K> {
+            these.iter().filter(|key| others.binary_search(key).is_err()).cloned().collect()
+        };
+        self.theirs.extend(only(theirs, ours));
+        self.ours.extend(only(ours, theirs));
+    }
+
+    /// The end of a session: what was found must take the sum of ours to that of theirs.
+    fn prove<A>(&mut self, bits: fn(&K) -> u128, ours: u128, theirs: [u8; 16]) -> Step<A, K> {
+        let mut found = core::mem::take(self);
+        let sum = |keys: &[K]| keys.iter().map(bits).fold(0, u128::wrapping_add);
+        let reached = ours.wrapping_add(sum(&found.theirs)).wrapping_sub(sum(&found.ours));
+        if reached.to_le_bytes() != theirs {
+            return Step::Ended(End::Inconsistent);
+        }
+        found.theirs.sort_unstable();
+        found.ours.sort_unstable();
+        Step::Done(found)
     }
 }
 
