@@ -34,12 +34,13 @@ use core::str::FromStr;
 use gossip_core::message;
 use gossip_core::wire::Wire;
 
+use super::merkle::Hashed;
 use super::parts::Silences;
-use super::{Difference, End, Item, Known, Reconcile, Sorted, full, peel_back, range};
+use super::{Difference, End, Item, Known, Reconcile, Sorted, full, merkle, peel_back, range};
 use crate::page::MESSAGE;
-use crate::sketch;
 use crate::sketch::digest::Digest;
 use crate::sketch::wire::{self, Frame};
+use crate::sketch::{self, Fingerprint};
 
 /// How two sets are compared.
 ///
@@ -48,7 +49,7 @@ use crate::sketch::wire::{self, Frame};
 ///
 /// assert_eq!("sketch".parse(), Ok(Method::Sketch));
 /// let refused = "sketches".parse::<Method>().unwrap_err();
-/// let ways = "automatic, full, sketch, range or peel-back";
+/// let ways = "automatic, full, sketch, merkle, range or peel-back";
 /// assert_eq!(refused.to_string(), format!("no way to compare sets is called `sketches`: {ways}"));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum Method {
     Full,
     /// [Sketches](crate::sketch).
     Sketch,
+    /// [Digests of a tree](merkle).
+    Merkle,
     /// [Sums of ranges](range).
     Range,
     /// [The newest first](peel_back).
@@ -74,10 +77,8 @@ pub struct UnknownMethod(String);
 impl fmt::Display for UnknownMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name) = self;
-        write!(
-            f,
-            "no way to compare sets is called `{name}`: automatic, full, sketch, range or peel-back"
-        )
+        let ways = "automatic, full, sketch, merkle, range or peel-back";
+        write!(f, "no way to compare sets is called `{name}`: {ways}")
     }
 }
 
@@ -91,6 +92,7 @@ impl FromStr for Method {
             "automatic" => Ok(Self::Automatic),
             "full" => Ok(Self::Full),
             "sketch" => Ok(Self::Sketch),
+            "merkle" => Ok(Self::Merkle),
             "range" => Ok(Self::Range),
             "peel-back" => Ok(Self::PeelBack),
             _ => Err(UnknownMethod(name.to_owned())),
@@ -115,6 +117,8 @@ message! {
         Full(full::Ask),
         /// Sketches.
         Sketch(wire::Ask),
+        /// Digests of a tree.
+        Merkle(merkle::Ask),
         /// Sums of ranges.
         Range(range::Ask),
         /// The newest first.
@@ -137,6 +141,8 @@ message! {
         Full(full::Answer),
         /// A sketch.
         Sketch(Frame),
+        /// What is below a node.
+        Merkle(merkle::Answer),
         /// What is in a range.
         Range(range::Answer),
         /// The newest before some item.
@@ -161,6 +167,7 @@ const _: () = assert!(Ask::MAX_LEN <= MESSAGE && Answer::MAX_LEN <= MESSAGE, "to
 pub struct Indexed {
     known: Known,
     sorted: Sorted,
+    hashed: Hashed,
 }
 
 impl Indexed {
@@ -168,7 +175,11 @@ impl Indexed {
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
         let sorted = Sorted::new(items);
         let known = Known::new(sorted.items().iter().map(Item::print));
-        Self { known, sorted }
+        let mut hashed = Hashed::default();
+        for item in sorted.items() {
+            hashed.insert(item.print());
+        }
+        Self { known, sorted, hashed }
     }
 
     /// For sketches and for all identifiers.
@@ -179,6 +190,11 @@ impl Indexed {
     /// For ranges and for peeling back.
     pub const fn sorted(&self) -> &Sorted {
         &self.sorted
+    }
+
+    /// For digests of a tree.
+    pub const fn hashed(&self) -> &Hashed {
+        &self.hashed
     }
 
     fn digest(&self) -> Digest {
@@ -225,6 +241,7 @@ enum Way {
     Digest { nonce: [u8; 4], silences: Silences },
     Full(full::Session),
     Sketch(sketch::Session),
+    Merkle(merkle::Session),
     Range(range::Session),
     PeelBack(peel_back::Session),
 }
@@ -245,6 +262,10 @@ impl Session {
             Method::Sketch => {
                 let (session, ask) = sketch::Session::open(set.known.sketch(), 0, draw);
                 (Way::Sketch(session), Ask::Sketch(ask))
+            }
+            Method::Merkle => {
+                let (session, ask) = merkle::Session::open(nonce, most);
+                (Way::Merkle(session), Ask::Merkle(ask))
             }
             Method::Range => {
                 let (session, ask) = range::Session::open(nonce, most);
@@ -284,7 +305,7 @@ impl Session {
         let asked = match &self.way {
             Way::Digest { nonce, .. } => Some(*nonce),
             Way::Sketch(session) => Some(session.nonce()),
-            Way::Full(_) | Way::Range(_) | Way::PeelBack(_) => None,
+            Way::Full(_) | Way::Merkle(_) | Way::Range(_) | Way::PeelBack(_) => None,
         };
         if self.chooses && asked == Some(nonce) {
             self.way = Way::full(nonce, self.most).0;
@@ -361,6 +382,9 @@ impl Reconcile for Session {
             (Way::Sketch(session), Answer::Sketch(frame)) => {
                 lift(Reconcile::take(session, &set.known, frame), Ask::Sketch, same)
             }
+            (Way::Merkle(session), Answer::Merkle(answer)) => {
+                lift(session.take(&set.hashed, answer), Ask::Merkle, Fingerprint::id)
+            }
             (Way::Range(session), Answer::Range(answer)) => {
                 lift(session.take(&set.sorted, answer), Ask::Range, id_of)
             }
@@ -381,6 +405,9 @@ impl Reconcile for Session {
             Way::Sketch(session) => {
                 let ask = if self.chooses { Ask::Either } else { Ask::Sketch };
                 lift(Reconcile::silence(session, &set.known), ask, same)
+            }
+            Way::Merkle(session) => {
+                lift(session.silence(&set.hashed), Ask::Merkle, Fingerprint::id)
             }
             Way::Range(session) => lift(session.silence(&set.sorted), Ask::Range, id_of),
             Way::PeelBack(session) => lift(session.silence(&set.sorted), Ask::PeelBack, id_of),
@@ -414,6 +441,10 @@ impl Reconcile for Session {
             }
             Ask::Full(ask) => all(ask).collect(),
             Ask::Sketch(ask) => sketches(ask),
+            Ask::Merkle(ask) => {
+                let answers = merkle::Session::answer(&set.hashed, ask, most);
+                answers.into_iter().map(Answer::Merkle).collect()
+            }
             Ask::Range(ask) => {
                 let answers = range::Session::answer(&set.sorted, ask, most);
                 answers.into_iter().map(Answer::Range).collect()

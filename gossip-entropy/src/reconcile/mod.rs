@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`full`] | all identifiers | sets are small, or most elements differ |
 //! | [`peel_back`] | the newest first, until the rest is the same | the last few differ |
+//! | [`merkle`] | digests of a tree, from its root down | differences are too many for sketches, and few among many |
 //! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
 //! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
 //!
@@ -15,6 +16,7 @@
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.
 
 pub mod full;
+pub mod merkle;
 pub mod method;
 mod parts;
 pub mod peel_back;

@@ -10,6 +10,7 @@ mod hostile;
 mod integrity;
 mod laws;
 mod merge;
+mod merkle;
 mod method;
 mod pair;
 mod range;

@@ -49,7 +49,7 @@ fn run(
     drive(session, first, [here, there], loss, Wire::encoded_len, random)
 }
 
-const METHODS: [&str; 5] = ["automatic", "full", "sketch", "range", "peel-back"];
+const METHODS: [&str; 6] = ["automatic", "full", "sketch", "merkle", "range", "peel-back"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
