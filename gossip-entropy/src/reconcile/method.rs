@@ -34,9 +34,12 @@ use core::str::FromStr;
 use gossip_core::message;
 use gossip_core::wire::Wire;
 
+use super::activity::Active;
 use super::merkle::Hashed;
 use super::parts::Silences;
-use super::{Difference, End, Item, Known, Reconcile, Sorted, full, merkle, peel_back, range};
+use super::{
+    Difference, End, Item, Known, Reconcile, Sorted, activity, full, merkle, peel_back, range,
+};
 use crate::page::MESSAGE;
 use crate::sketch::digest::Digest;
 use crate::sketch::wire::{self, Frame};
@@ -49,7 +52,7 @@ use crate::sketch::{self, Fingerprint};
 ///
 /// assert_eq!("sketch".parse(), Ok(Method::Sketch));
 /// let refused = "sketches".parse::<Method>().unwrap_err();
-/// let ways = "automatic, full, sketch, merkle, range or peel-back";
+/// let ways = "automatic, full, sketch, merkle, range, peel-back or activity";
 /// assert_eq!(refused.to_string(), format!("no way to compare sets is called `sketches`: {ways}"));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub enum Method {
     Range,
     /// [The newest first](peel_back).
     PeelBack,
+    /// [What was last active first](activity).
+    Activity,
 }
 
 /// There is no [`Method`] of this name.
@@ -77,7 +82,7 @@ pub struct UnknownMethod(String);
 impl fmt::Display for UnknownMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name) = self;
-        let ways = "automatic, full, sketch, merkle, range or peel-back";
+        let ways = "automatic, full, sketch, merkle, range, peel-back or activity";
         write!(f, "no way to compare sets is called `{name}`: {ways}")
     }
 }
@@ -95,6 +100,7 @@ impl FromStr for Method {
             "merkle" => Ok(Self::Merkle),
             "range" => Ok(Self::Range),
             "peel-back" => Ok(Self::PeelBack),
+            "activity" => Ok(Self::Activity),
             _ => Err(UnknownMethod(name.to_owned())),
         }
     }
@@ -123,6 +129,8 @@ message! {
         Range(range::Ask),
         /// The newest first.
         PeelBack(peel_back::Ask),
+        /// What was last active first.
+        Activity(activity::Ask),
     }
 }
 
@@ -147,6 +155,8 @@ message! {
         Range(range::Answer),
         /// The newest before some item.
         PeelBack(peel_back::Answer),
+        /// What was last active before some time.
+        Activity(activity::Answer),
     }
 }
 
@@ -168,18 +178,20 @@ pub struct Indexed {
     known: Known,
     sorted: Sorted,
     hashed: Hashed,
+    active: Active,
 }
 
 impl Indexed {
-    /// Of these elements, whose order ranges and peeling back go by.
+    /// Of these elements, whose order ranges and peeling back go by, and which were active in it.
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
         let sorted = Sorted::new(items);
         let known = Known::new(sorted.items().iter().map(Item::print));
-        let mut hashed = Hashed::default();
-        for item in sorted.items() {
-            hashed.insert(item.print());
+        let (mut hashed, mut active) = (Hashed::default(), Active::default());
+        for print in sorted.items().iter().map(Item::print) {
+            hashed.insert(print);
+            active.insert(print.id());
         }
-        Self { known, sorted, hashed }
+        Self { known, sorted, hashed, active }
     }
 
     /// For sketches and for all identifiers.
@@ -195,6 +207,11 @@ impl Indexed {
     /// For digests of a tree.
     pub const fn hashed(&self) -> &Hashed {
         &self.hashed
+    }
+
+    /// For what was last active.
+    pub const fn active(&self) -> &Active {
+        &self.active
     }
 
     fn digest(&self) -> Digest {
@@ -244,6 +261,7 @@ enum Way {
     Merkle(merkle::Session),
     Range(range::Session),
     PeelBack(peel_back::Session),
+    Activity(activity::Session),
 }
 
 impl Session {
@@ -275,6 +293,10 @@ impl Session {
                 let (session, ask) = peel_back::Session::open(nonce, most);
                 (Way::PeelBack(session), Ask::PeelBack(ask))
             }
+            Method::Activity => {
+                let (session, ask) = activity::Session::open(&set.active, nonce, most);
+                (Way::Activity(session), Ask::Activity(ask))
+            }
         };
         (Self { way, chooses: method == Method::Automatic, most, draw }, ask)
     }
@@ -305,7 +327,9 @@ impl Session {
         let asked = match &self.way {
             Way::Digest { nonce, .. } => Some(*nonce),
             Way::Sketch(session) => Some(session.nonce()),
-            Way::Full(_) | Way::Merkle(_) | Way::Range(_) | Way::PeelBack(_) => None,
+            Way::Full(_) | Way::Merkle(_) | Way::Range(_) | Way::PeelBack(_) | Way::Activity(_) => {
+                None
+            }
         };
         if self.chooses && asked == Some(nonce) {
             self.way = Way::full(nonce, self.most).0;
@@ -391,6 +415,9 @@ impl Reconcile for Session {
             (Way::PeelBack(session), Answer::PeelBack(answer)) => {
                 lift(session.take(&set.sorted, answer), Ask::PeelBack, id_of)
             }
+            (Way::Activity(session), Answer::Activity(answer)) => {
+                lift(session.take(&set.active, answer), Ask::Activity, same)
+            }
             _ => Step::Wait,
         };
         self.or_another(step)
@@ -411,6 +438,7 @@ impl Reconcile for Session {
             }
             Way::Range(session) => lift(session.silence(&set.sorted), Ask::Range, id_of),
             Way::PeelBack(session) => lift(session.silence(&set.sorted), Ask::PeelBack, id_of),
+            Way::Activity(session) => lift(session.silence(&set.active), Ask::Activity, same),
         };
         self.or_another(step)
     }
@@ -452,6 +480,10 @@ impl Reconcile for Session {
             Ask::PeelBack(ask) => {
                 let answers = peel_back::Session::answer(&set.sorted, ask, most);
                 answers.into_iter().map(Answer::PeelBack).collect()
+            }
+            Ask::Activity(ask) => {
+                let answers = activity::Session::answer(&set.active, ask, most);
+                answers.into_iter().map(Answer::Activity).collect()
             }
         }
     }

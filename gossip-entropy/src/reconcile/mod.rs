@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`full`] | all identifiers | sets are small, or most elements differ |
 //! | [`peel_back`] | the newest first, until the rest is the same | the last few differ |
+//! | [`activity`] | what was last active here, until the rest is the same | exchanges are frequent: news first, and none forgotten |
 //! | [`merkle`] | digests of a tree, from its root down | differences are too many for sketches, and few among many |
 //! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
 //! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
@@ -15,6 +16,7 @@
 //! One side asks and learns the difference; the other remembers nothing between two questions, so
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.
 
+pub mod activity;
 pub mod full;
 pub mod merkle;
 pub mod method;
@@ -81,6 +83,14 @@ pub struct Difference<K> {
 impl<K> Default for Difference<K> {
     fn default() -> Self {
         Self { theirs: Vec::new(), ours: Vec::new() }
+    }
+}
+
+impl<K> Difference<K> {
+    /// The same as the other side sees it.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { theirs: self.ours, ours: self.theirs }
     }
 }
 

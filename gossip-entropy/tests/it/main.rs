@@ -1,6 +1,7 @@
 //! Replicas against the paper's claims, naive models, lossy networks and hostile peers.
 
 mod absence;
+mod activity;
 mod blobs;
 mod certificates;
 mod changed;

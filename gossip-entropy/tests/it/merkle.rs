@@ -33,7 +33,9 @@ fn pair(common: usize, d: usize, random: &mut Random) -> Pair {
     let mut own = [Vec::new(), Vec::new()];
     (0..d).for_each(|at| own[at % 2].push(element(random)));
     let sets = own.each_ref().map(|own| extended(&both, own));
-    own.iter_mut().for_each(|own| own.sort_unstable());
+    for own in &mut own {
+        own.sort_unstable();
+    }
     let [ours, theirs] = own;
     Pair { sets, expected: Difference { theirs, ours } }
 }
