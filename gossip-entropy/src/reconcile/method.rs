@@ -184,14 +184,9 @@ pub struct Indexed {
 impl Indexed {
     /// Of these elements, whose order ranges and peeling back go by, and which were active in it.
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let sorted = Sorted::new(items);
-        let known = Known::new(sorted.items().iter().map(Item::print));
-        let (mut hashed, mut active) = (Hashed::default(), Active::default());
-        for print in sorted.items().iter().map(Item::print) {
-            hashed.insert(print);
-            active.insert(print.id());
-        }
-        Self { known, sorted, hashed, active }
+        let mut set = Self::default();
+        set.extend(items);
+        set
     }
 
     /// For sketches and for all identifiers.
@@ -212,6 +207,19 @@ impl Indexed {
     /// For what was last active.
     pub const fn active(&self) -> &Active {
         &self.active
+    }
+
+    /// Adds elements, which in their order are the last that were active; not while a session
+    /// lasts.
+    pub fn extend(&mut self, items: impl IntoIterator<Item = Item>) {
+        let mut items: Vec<Item> = items.into_iter().collect();
+        items.sort_unstable();
+        for print in items.iter().map(Item::print) {
+            self.hashed.insert(print);
+            self.active.insert(print.id());
+        }
+        self.known.extend(items.iter().map(Item::print));
+        self.sorted.extend(items);
     }
 
     fn digest(&self) -> Digest {

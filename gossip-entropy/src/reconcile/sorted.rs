@@ -65,17 +65,23 @@ pub struct Sorted {
 impl Sorted {
     /// Sorts items, and drops those that are there twice.
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let mut items: Vec<Item> = items.into_iter().collect();
-        items.sort_unstable();
-        items.dedup();
-        let mut sums = Vec::with_capacity(items.len() + 1);
-        sums.push(0);
+        let mut sorted = Self::default();
+        sorted.extend(items);
+        sorted
+    }
+
+    /// Adds items, but for those that are there.
+    pub(super) fn extend(&mut self, items: impl IntoIterator<Item = Item>) {
+        self.items.extend(items);
+        self.items.sort();
+        self.items.dedup();
+        self.sums.clear();
+        self.sums.push(0);
         let mut sum = 0u128;
-        for item in &items {
+        for item in &self.items {
             sum = sum.wrapping_add(item.bits());
-            sums.push(sum);
+            self.sums.push(sum);
         }
-        Self { items, sums }
     }
 
     /// All items, in order.

@@ -1,12 +1,12 @@
 //! Ours, through what all ways have in common: the choice among them, and digests of a tree.
 //!
-//! The choice needs a set in every form. It is built anew for each run, before anything is timed.
+//! Sets are brought into every form that the choice needs before anything is timed.
 
 use gossip_core::Wire;
 use gossip_core::random::Random;
 use gossip_entropy::reconcile::merkle::{self, Hashed};
 use gossip_entropy::reconcile::method::{self, Indexed, Method};
-use gossip_entropy::reconcile::{self, Difference, Reconcile};
+use gossip_entropy::reconcile::{Difference, Item as Element, Reconcile};
 use gossip_entropy::sketch::{Fingerprint, Keys};
 
 use super::link::drive;
@@ -34,20 +34,26 @@ fn prints<const L: usize>(items: &[Item<L>]) -> Vec<Fingerprint> {
 }
 
 /// Whichever way is thought to take the fewest bytes.
-pub(super) struct Choice(Vec<Fingerprint>);
+pub(super) struct Choice(Indexed);
 
 impl Choice {
     pub(super) fn new<const L: usize>(common: &[Item<L>]) -> Self {
-        Self(prints(common))
+        Self(Indexed::new(indexed(&prints(common))))
     }
+}
+
+/// In the order of their fingerprints, which is no order of the elements.
+fn indexed(prints: &[Fingerprint]) -> impl Iterator<Item = Element> {
+    prints.iter().map(|print| Element::new(print.id(), *print))
 }
 
 impl<const L: usize> Contender<L> for Choice {
     fn run(&self, own: &Own<L>, link: Link, random: &mut Random) -> Result<Cost, String> {
         let own = own.each_ref().map(|own| prints(own));
         let [asks, answers] = own.each_ref().map(|own| {
-            let all = self.0.iter().chain(own);
-            Indexed::new(all.map(|print| reconcile::Item::new(print.id(), *print)))
+            let mut set = self.0.clone();
+            set.extend(indexed(own));
+            set
         });
         let opened = method::Session::open(Method::Automatic, &asks, MOST, random.next_u64());
         let (found, cost) = run(opened, [&asks, &answers], link, random)?;
