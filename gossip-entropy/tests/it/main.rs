@@ -1,6 +1,7 @@
 //! Replicas against the paper's claims, naive models, lossy networks and hostile peers.
 
 mod absence;
+mod activity;
 mod blobs;
 mod certificates;
 mod changed;
@@ -10,6 +11,7 @@ mod hostile;
 mod integrity;
 mod laws;
 mod merge;
+mod merkle;
 mod method;
 mod pair;
 mod range;
