@@ -14,6 +14,7 @@ mod method;
 mod pair;
 mod range;
 mod scuttlebutt;
+mod signed;
 mod sketch;
 mod spread;
 mod ten;
