@@ -4,6 +4,7 @@ use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{PeerId, message};
 
 use crate::page::{PAGE, Page};
+use crate::signed::Signature;
 use crate::sketch::wire::{Ask, Frame};
 use crate::stamp::Stamp;
 use crate::tree::LEAF;
@@ -146,6 +147,8 @@ message! {
         pub state: State<I, VALUE>,
         /// Its seal, by which every replica that it comes to tells whether it is whole.
         pub check: [u8; 8],
+        /// Its origin's signature, if it bears one: see [`Replica::signed`](crate::Replica::signed).
+        pub signature: Signature,
     }
 }
 
@@ -182,6 +185,13 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
         match &self.state {
             State::Value(value) => Some(value),
             State::Deleted(_) => None,
+        }
+    }
+
+    pub(crate) fn grave(&self) -> Option<&Grave<I>> {
+        match &self.state {
+            State::Value(_) => None,
+            State::Deleted(grave) => Some(grave),
         }
     }
 }

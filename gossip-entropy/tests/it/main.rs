@@ -16,6 +16,7 @@ mod method;
 mod pair;
 mod range;
 mod scuttlebutt;
+mod signed;
 mod sketch;
 mod spread;
 mod ten;
