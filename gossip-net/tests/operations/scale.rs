@@ -223,7 +223,7 @@ fn grows(resident: &[f64], nodes: usize) -> Option<f64> {
     let n = resident.len() as f64;
     let (middle, mean) = ((n - 1.0) / 2.0, resident.iter().sum::<f64>() / n);
     let at = |look: usize| look as f64 - middle;
-    let spread: f64 = (0..resident.len()).map(|look| at(look).powi(2)).sum();
+    let spread: f64 = (0..resident.len()).map(|look| at(look) * at(look)).sum();
     let slope = resident.iter().enumerate().map(|(look, y)| at(look) * (y - mean)).sum::<f64>();
     let slope = slope / spread;
     let off = |(look, y): (usize, &f64)| y - mean - slope * at(look);
