@@ -155,7 +155,6 @@ fn rare_shuffles_and_keep_alives_cost_little_and_repair_as_well() {
         let graph = graph(&sim, |node| &node.peers);
         assert_eq!(one_sided(&graph), [], "seed {seed}");
         assert!(graph.is_connected(), "seed {seed}");
-        assert!(sim.nodes().all(|(_, node)| node.peers.degree() >= 3), "seed {seed}");
     }
 }
 

@@ -217,13 +217,13 @@ fn tables(nodes: &[Live]) -> [usize; 4] {
 /// By how much memory grew from the first to the last look, if it did. A line through the looks
 /// must rise by more than four of its standard errors, which correct for what a look has in common
 /// with the one before (lag-1 correlation r: by the root of (1 + r) / (1 - r)): three false alarms
-/// in 10^5. And by more than a page a node: less is what rounding up to pages hides. Five minutes of
-/// rounds of a second show a leak of 14 bytes a node and round.
+/// in 10^5. And by more than a page a node: less is what rounding up to pages hides. Five minutes
+/// of rounds of a second show a leak of 14 bytes a node and round.
 fn grows(resident: &[f64], nodes: usize) -> Option<f64> {
     let n = resident.len() as f64;
     let (middle, mean) = ((n - 1.0) / 2.0, resident.iter().sum::<f64>() / n);
     let at = |look: usize| look as f64 - middle;
-    let spread: f64 = (0..resident.len()).map(|look| at(look).powi(2)).sum();
+    let spread: f64 = (0..resident.len()).map(|look| at(look) * at(look)).sum();
     let slope = resident.iter().enumerate().map(|(look, y)| at(look) * (y - mean)).sum::<f64>();
     let slope = slope / spread;
     let off = |(look, y): (usize, &f64)| y - mean - slope * at(look);

@@ -152,8 +152,8 @@ fn has(place: &Place, of: u8, key: &str, value: &str) {
 }
 
 /// Failures 10 and 11: two processes and one are cut apart for longer than suspicions last. The one
-/// says that it is isolated: in its log, by its metric, and by not being ready. When packets pass again all are one cluster, and what was written on
-/// either side is on both.
+/// says that it is isolated: in its log, by its metric, and by not being ready. When packets pass
+/// again all are one cluster, and what was written on either side is on both.
 #[test]
 fn processes_that_were_cut_apart_are_one_cluster_again() {
     let Some(network) = Namespace::new() else { return };

@@ -25,8 +25,8 @@
 //!
 //! Links are the same from either end, except for as long as news of them is on its way. Every
 //! round, or every few, each end tells the other that it has the link; who has no such link says
-//! so, and a link over which nothing came for `silence` rounds is given up. So a link that only one end has goes
-//! within `silence + 1` rounds of that end, whatever is lost.
+//! so, and a link over which nothing came for `silence` rounds is given up. So a link that only one
+//! end has goes within `silence + 1` rounds of that end, whatever is lost.
 //!
 //! # Deviations from the paper
 //!
@@ -35,8 +35,8 @@
 //! - In a round a node asks at most 8 spares that answer, and none that has refused or left it.
 //!   Else some would never stop: nodes whose only spare is the contact push each other out, and
 //!   three with one place left, each of which asks the next, all grant what all must then decline.
-//! - Shuffles may come ever less often while no neighbour dies ([`Config::shuffle_pause`]): each one
-//!   is some seven datagrams.
+//! - Shuffles may come ever less often while no neighbour dies ([`Config::shuffle_pause`]): each
+//!   one is some seven datagrams.
 //! - As many spares are asked at a time as there are free places, at most 8, one of them urgently.
 //! - The contact is asked again at a decaying rate, and when no link is left: newcomers that the
 //!   contact let go of again may know only each other. A node that has links is carried on a walk

@@ -14,8 +14,8 @@ use super::{Contender, PERIOD, PORT};
 
 pub(super) const NAME: &str = "ours";
 pub(super) const CONFIGURATION: &str = "Swim with Suspicion::Decimal(4.0) and gossip to 15 members \
-    a period, as memberlist's preset has, and up to 24 news in a message; Plumtree asks after 40 ms, \
-    again after 40, and confirms after 40, as memberlist's and QUIC's timers are for a LAN; \
+    a period, as memberlist's preset has, and up to 24 news in a message; Plumtree asks after \
+    40 ms, again after 40, and confirms after 40, as memberlist's and QUIC's timers are for a LAN; \
     HyParView shuffles ever less often, down to once in 64 periods (iroh-gossip's: once a \
     minute), and keeps its links alive every 5";
 
