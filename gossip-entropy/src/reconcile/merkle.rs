@@ -5,8 +5,9 @@
 //!
 //! The tree is the replica's, and is kept up to date with every change: nothing is computed when a
 //! session begins, a set may change between two, and equal subtrees cost nothing. A difference
-//! costs its path: [sketches](crate::sketch) take far less, up to as many differences as they can
-//! tell. Beyond that, and far below the size of the sets, no other way here is cheaper.
+//! costs its path: [sketches](crate::sketch) take a sixteenth of it and less, up to as many
+//! differences as they can tell. Beyond that it takes fewer bytes than [all identifiers](super::full)
+//! if a set has some 50 elements for each difference; the [choice](super::method) does not take it.
 //!
 //! ```text
 //! ask:          about the root

@@ -13,6 +13,12 @@
 //!
 //! [`method`] has them all by name, and chooses among them by itself.
 //!
+//! Not behind the trait are [Scuttlebutt](crate::scuttlebutt) and the replica's list of
+//! recent updates. The former compares what is the latest of each origin, of which a later change
+//! replaces an earlier: what it sends is no difference of two sets, it may leave some for later, and
+//! nothing that both could sum up would prove the end. The latter is sent without any question, and
+//! leaves to a comparison what it has missed.
+//!
 //! One side asks and learns the difference; the other remembers nothing between two questions, so
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.
 
