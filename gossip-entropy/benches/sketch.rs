@@ -150,7 +150,9 @@ fn upkeep(criterion: &mut Criterion) {
         });
         let filled = |count: u64| {
             let (mut sketch, all) = (SetSketch::new(field), elements(count));
-            all.iter().for_each(|&element| sketch.insert(element));
+            for &element in &all {
+                sketch.insert(element);
+            }
             (sketch, all)
         };
         let delete = measure_on(criterion, &format!("delete{name}"), filled, |filled, at| {
@@ -182,7 +184,9 @@ fn decode_time(criterion: &mut Criterion, name: &str, field: Field, d: usize) ->
     let mut random = Key::new(5).random(d as u64);
     let mut sketch = vec![0; CAPACITY];
     let mut all: Vec<u64> = (0..d).map(|_| element(&mut random).id()).collect();
-    all.iter().for_each(|&id| field.add_odd_powers(&mut sketch, id));
+    for &id in &all {
+        field.add_odd_powers(&mut sketch, id);
+    }
     all.sort_unstable();
     measure(criterion, &format!("decode of {d}{name}"), || {
         let mut found = decode(field, &sketch, CAPACITY, 1).unwrap_or_default();
