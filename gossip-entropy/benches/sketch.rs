@@ -2,8 +2,9 @@
 //!
 //! The table of bytes is exact. Times move with the machine, so that each is also given as a
 //! multiple of something of the same run: a decode of a copy of as many bytes as came, an insert or
-//! a delete of a visit of a chase of pointers over 32 bytes for each of 10^6 elements, which is what
-//! a lookup in a table of them costs at least. Where a bar is set, the line says whether it holds.
+//! a delete of a visit of a chase of pointers over 32 bytes for each of 10^6 elements, which is
+//! what a lookup in a table of them costs at least. Where a bar is set, the line says whether it
+//! holds.
 //! Every result is checked: what was decoded, and that deletes leave the sketch of the empty set.
 //!
 //! Bias: inserts are of fingerprints; the hash of an element has a row of its own. Elements that
