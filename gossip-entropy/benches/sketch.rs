@@ -2,8 +2,9 @@
 //!
 //! The table of bytes is exact. Times move with the machine, so that each is also given as a
 //! multiple of something of the same run: a decode of a copy of as many bytes as came, an insert or
-//! a delete of a visit of a chase of pointers over 32 bytes for each of 10^6 elements, which is what
-//! a lookup in a table of them costs at least. Where a bar is set, the line says whether it holds.
+//! a delete of a visit of a chase of pointers over 32 bytes for each of 10^6 elements, which is
+//! what a lookup in a table of them costs at least. Where a bar is set, the line says whether it
+//! holds.
 //! Every result is checked: what was decoded, and that deletes leave the sketch of the empty set.
 //!
 //! Bias: inserts are of fingerprints; the hash of an element has a row of its own. Elements that
@@ -150,7 +151,9 @@ fn upkeep(criterion: &mut Criterion) {
         });
         let filled = |count: u64| {
             let (mut sketch, all) = (SetSketch::new(field), elements(count));
-            all.iter().for_each(|&element| sketch.insert(element));
+            for &element in &all {
+                sketch.insert(element);
+            }
             (sketch, all)
         };
         let delete = measure_on(criterion, &format!("delete{name}"), filled, |filled, at| {
@@ -182,7 +185,9 @@ fn decode_time(criterion: &mut Criterion, name: &str, field: Field, d: usize) ->
     let mut random = Key::new(5).random(d as u64);
     let mut sketch = vec![0; CAPACITY];
     let mut all: Vec<u64> = (0..d).map(|_| element(&mut random).id()).collect();
-    all.iter().for_each(|&id| field.add_odd_powers(&mut sketch, id));
+    for &id in &all {
+        field.add_odd_powers(&mut sketch, id);
+    }
     all.sort_unstable();
     measure(criterion, &format!("decode of {d}{name}"), || {
         let mut found = decode(field, &sketch, CAPACITY, 1).unwrap_or_default();

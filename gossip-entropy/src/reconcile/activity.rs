@@ -18,7 +18,7 @@
 //! asked:        send the first BATCH of ours, and which of those that came are not here
 //! on a batch:   what is not here is part of the difference; so is what is not there
 //!               our check and the difference lead to another check than theirs: the next batches
-//! when they lead there, all 128 bits:  done; at the end of both lists, else: the session has failed
+//! when they lead there, all 128 bits:  done; else, at the end of both lists: it has failed
 //! when nothing comes: ask again
 //! at the end:   what was useful to either side moves to the front on both (`learn`)
 //! ```

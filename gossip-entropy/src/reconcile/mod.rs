@@ -6,12 +6,19 @@
 //! |---|---|---|
 //! | [`full`] | all identifiers | sets are small, or most elements differ |
 //! | [`peel_back`] | the newest first, until the rest is the same | the last few differ |
-//! | [`activity`] | what was last active here, until the rest is the same | exchanges are frequent: news first, and none forgotten |
-//! | [`merkle`] | digests of a tree, from its root down | differences are too many for sketches, and few among many |
+//! | [`activity`] | what was last active here first | exchanges are frequent |
+//! | [`merkle`] | digests of a tree | differences are too many for sketches |
 //! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
 //! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
 //!
 //! [`method`] has them all by name, and chooses among them by itself.
+//!
+//! Not behind the trait are [Scuttlebutt](crate::scuttlebutt) and the replica's list of
+//! recent updates. The former compares what is the latest of each origin, of which a later change
+//! replaces an earlier: what it sends is no difference of two sets, it may leave some for
+//! later, and nothing that both could sum up would prove the end. The latter is sent without any
+//! question, and
+//! leaves to a comparison what it has missed.
 //!
 //! One side asks and learns the difference; the other remembers nothing between two questions, so
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.

@@ -40,8 +40,7 @@ impl Known {
             self.sketch.insert(print);
         }
         self.ids.extend(prints.into_iter().map(Fingerprint::id));
-        // Two sorted runs: a merge.
-        self.ids.sort();
+        self.ids.sort_unstable();
     }
 
     /// The sketches.

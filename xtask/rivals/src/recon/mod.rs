@@ -4,7 +4,7 @@
 //! Ours runs over links that lose datagrams of both directions. The rivals leave datagrams to their
 //! users: they are measured without loss, what they say being cut into datagrams of 1,200 bytes.
 //! So are our sketches without carry-less multiplication (`portable`), our choice of a way
-//! (`automatic`), whose answers begin with a digest of 29 bytes, and our digests of a tree (`tree`).
+//! (`automatic`), whose answers begin with a digest of 29 bytes, and digests of a tree (`tree`).
 //! Sets of one item length have the same common elements in every run; differences are drawn anew.
 
 mod link;
