@@ -77,6 +77,9 @@ message! {
             of: [u8; 2],
             /// Which.
             number: u8,
+            /// Of the eight offers before it, those that have come as well: a bit each, the last
+            /// one's first. So a receipt that is lost does not bring an offer again.
+            before: u8,
         },
         /// A question has come again: all that was asked and offered before is answered.
         Copied(Question),

@@ -452,7 +452,7 @@ where
             Message::Entries { of, number, left, page } => {
                 self.on_entries(from, (of, number, left), &page, cx);
             }
-            Message::Got { of, number } => self.on_got(from, of, number, cx),
+            Message::Got { of, number, before } => self.on_got(from, of, [number, before], cx),
             Message::Copied(of) => self.on_copied(from, of, cx),
             Message::Digests { salt, nodes } => {
                 self.is_descending(from);
