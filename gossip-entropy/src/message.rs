@@ -150,7 +150,7 @@ message! {
         pub state: State<I, VALUE>,
         /// Its seal, by which every replica that it comes to tells whether it is whole.
         pub check: [u8; 8],
-        /// Its origin's signature, if it bears one: see [`Replica::signed`](crate::Replica::signed).
+        /// Its origin's signature, if any: see [`Replica::signed`](crate::Replica::signed).
         pub signature: Signature,
     }
 }
