@@ -77,6 +77,9 @@ message! {
             of: [u8; 2],
             /// Which.
             number: u8,
+            /// Of the eight offers before it, those that have come as well: a bit each, the last
+            /// one's first. So a receipt that is lost does not bring an offer again.
+            before: u8,
         },
         /// A question has come again: all that was asked and offered before is answered.
         Copied(Question),
@@ -147,7 +150,7 @@ message! {
         pub state: State<I, VALUE>,
         /// Its seal, by which every replica that it comes to tells whether it is whole.
         pub check: [u8; 8],
-        /// Its origin's signature, if it bears one: see [`Replica::signed`](crate::Replica::signed).
+        /// Its origin's signature, if any: see [`Replica::signed`](crate::Replica::signed).
         pub signature: Signature,
     }
 }

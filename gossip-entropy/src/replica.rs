@@ -171,8 +171,9 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     }
 
     /// Takes an entry from outside a driver, such as a snapshot on disk, if it is newer than what
-    /// is here. The owner vouches for it: it is sealed anew; but a signature is its origin's affair. `wall` is the wall clock in
-    /// microseconds since the Unix epoch. It is not told as an [`Event`], and is not news.
+    /// is here. The owner vouches for it: it is sealed anew; a signature is its origin's affair.
+    /// `wall` is the wall clock in microseconds since the Unix epoch. It is not told as an
+    /// [`Event`], and is not news.
     pub fn restore(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> Merged {
         let settled = self.is_settled();
         if !self.is_proven(&entry) {
@@ -452,7 +453,7 @@ where
             Message::Entries { of, number, left, page } => {
                 self.on_entries(from, (of, number, left), &page, cx);
             }
-            Message::Got { of, number } => self.on_got(from, of, number, cx),
+            Message::Got { of, number, before } => self.on_got(from, of, [number, before], cx),
             Message::Copied(of) => self.on_copied(from, of, cx),
             Message::Digests { salt, nodes } => {
                 self.is_descending(from);

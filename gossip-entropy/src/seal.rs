@@ -7,9 +7,10 @@
 //! not sent on.
 //!
 //! The seal covers key, stamp, value or deletion, a deletion's sites, and the origin's signature,
-//! where there is one; not the activation timestamp, which changes on the way. It is keyed by [`Secret`]: chance damage passes with
-//! probability 2^-64, and who does not know the secret cannot make entries. Who knows it can: against
-//! them there are [signatures](crate::signed). Where values merge, who merges two seals what comes of it.
+//! where there is one; not the activation timestamp, which changes on the way. It is keyed by
+//! [`Secret`]: chance damage passes with probability 2^-64, and who does not know the secret cannot
+//! make entries. Who knows it can: against them there are [signatures](crate::signed). Where values
+//! merge, who merges two seals what comes of it.
 
 use core::hash::Hasher;
 

@@ -18,6 +18,7 @@ mod range;
 mod scuttlebutt;
 mod signed;
 mod sketch;
+mod soak;
 mod spread;
 mod ten;
 mod trials;
