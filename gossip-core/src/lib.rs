@@ -17,6 +17,7 @@ pub mod flight;
 pub mod id;
 pub mod membership;
 pub mod node;
+mod pace;
 pub mod packet;
 pub mod peers;
 mod protocol;

@@ -34,8 +34,9 @@ use gossip_core::wire::Blob;
 use gossip_core::{Local, PeerId};
 
 use crate::command::Event;
-use crate::message::Update;
+use crate::message::{State, Update};
 use crate::replica::Replica;
+use crate::seal::Seal;
 use crate::store::Merged;
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
@@ -54,7 +55,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         let doubted = saved < bound && !self.store.merges();
         let mut take = |entry: Update<I, KEY, VALUE>| match entry.value() {
             Some(value) if doubted && entry.stamp.micros < bound => {
-                self.store.doubt(&entry.key, entry.stamp, value);
+                let seal = Seal::of(&entry);
+                self.store.doubt(&entry.key, entry.stamp, value, seal);
                 Merged::Outdated
             }
             _ => self.restore(entry, wall),
@@ -67,8 +69,9 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// deleted meanwhile, and by now is remembered nowhere, comes back with the rest.
     pub fn reclaim(&mut self) -> usize {
         let aside = core::mem::take(&mut self.store.aside);
-        let back = aside.into_iter().filter_map(|(key, (stamp, value))| {
-            Some(Update::new(Blob::new(&key).ok()?, stamp, Some(Blob::new(&value).ok()?)))
+        let back = aside.into_iter().filter_map(|(key, (stamp, value, seal))| {
+            let value = State::Value(Blob::new(&value).ok()?);
+            Some(Update::of(Blob::new(&key).ok()?, stamp, value, &seal))
         });
         back.filter(|entry| {
             let wall = entry.stamp.micros;

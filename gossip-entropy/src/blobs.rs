@@ -4,8 +4,8 @@
 //! Cohen, *Incentives build robustness in BitTorrent*, P2PEcon 2003: what is large is cut, known by
 //! hashes, and comes from whoever has it.
 //!
-//! An application stores a blob's [`Reference`] as a value of a [`Replica`](crate::Replica), beside
-//! which this layer stands, and wants the references that it reads there.
+//! An application stores a [`Reference`] as a value of a [`Replica`](crate::Replica) beside this
+//! layer, and wants the references that it reads there.
 //!
 //! ```text
 //! put(b):            keep b under its reference: its length and its hash
@@ -26,8 +26,7 @@
 //!
 //! - What is delivered has the length and the hash of its reference, whoever sent it. A blob is
 //!   delivered once. What came stays when its sender dies, and another is asked for the rest.
-//! - Loss costs what is lost, and two round trips for each time that something is: of k chunks
-//!   over links that lose p, about k / (1 - p) are sent.
+//! - Of k chunks over links that lose p, about k / (1 - p) are sent, and each loss costs two trips.
 //! - An address that has not shown its token is sent less than came from it, so nobody can be made
 //!   to flood another. Who has, gets at most `window` chunks for a question, and half of `traffic`
 //!   in a round; copies of a question, in its round and the next, get nothing.
@@ -40,17 +39,15 @@
 //!   of it, it comes of one peer at a time from then on, so that the next to lie is known. A fetch
 //!   that meets [`LIARS`] of them fails; so does one for which nothing comes in `rounds` rounds.
 //!
-//! The hash is keyed by [`Secret`](crate::Secret). It finds all damage but for 2^-128; whoever
-//! *knows* the secret can make another blob with the same reference. A peer that serves at least
-//! half of each question keeps being asked, however slowly it answers.
+//! The hash is keyed by [`Secret`](crate::Secret): who *knows* it can make another blob with the
+//! same reference. A peer that serves half of each question keeps being asked, however slow it is.
 //!
 //! # Deviations from the paper
 //!
 //! - A blob is checked as a whole, not by the piece: its reference stays small.
-//! - Only whole blobs are served; chunks come in order, of one peer at a time. So there are no
-//!   rarest pieces, no choking and no tit for tat: each serves all alike, within its traffic.
-//! - There is no tracker: random peers are asked, which takes about n / `hunt` rounds if one of n
-//!   has it. Who has fetched it serves it, so the next finds it sooner.
+//! - Only whole blobs are served, in order, of one peer at a time: no rarest pieces, no choking and
+//!   no tit for tat.
+//! - There is no tracker: random peers are asked, about n / `hunt` rounds if one of n has it.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

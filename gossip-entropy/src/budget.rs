@@ -66,6 +66,8 @@ struct Served<I> {
     left: [u16; KINDS],
     /// Questions that were answered in this round.
     answered: Vec<(Question, u8)>,
+    /// The comparison that it made offers in last, and the numbers of those that came.
+    offers: ([u8; 2], [bool; 256]),
 }
 
 /// What may still be sent in this round.
@@ -128,6 +130,19 @@ impl<I: PeerId> Budget<I> {
         new
     }
 
+    /// An offer of `peer` has come. Returns which of the eight before it have in this round, a bit
+    /// each, the last one's first.
+    pub(crate) fn take_offer(&mut self, peer: I, of: [u8; 2], number: u8) -> u8 {
+        let Some(served) = self.served(peer) else { return 0 };
+        if served.offers.0 != of {
+            served.offers = (of, [false; 256]);
+        }
+        let number = usize::from(number);
+        served.offers.1[number] = true;
+        let last = served.offers.1[..number].iter().rev().take(8);
+        last.zip(0..).fold(0, |bits, (&came, bit)| bits | u8::from(came) << bit)
+    }
+
     fn served(&mut self, peer: I) -> Option<&mut Served<I>> {
         let known = self.served.iter().position(|served| served.peer == peer);
         if known.is_none() && self.served.len() < PEERS {
@@ -136,6 +151,7 @@ impl<I: PeerId> Budget<I> {
                 opened: false,
                 left: self.whole,
                 answered: Vec::new(),
+                offers: ([0; 2], [false; 256]),
             });
             return self.served.last_mut();
         }
@@ -155,6 +171,15 @@ mod tests {
         assert!(budget.take(9, Kind::News), "who opened none can be served");
         budget.renew();
         assert_eq!(opened(&mut budget), 6);
+    }
+
+    #[test]
+    fn a_receipt_names_the_eight_offers_before_it_that_came() {
+        let mut budget = Budget::new(5, 2, PEERS);
+        let mut take = |of, number| budget.take_offer(1_u32, [of; 2], number);
+        assert_eq!([take(1, 0), take(1, 1), take(1, 3), take(1, 9)], [0, 1, 0b110, 0b1010_0000]);
+        assert_eq!(take(1, 255), 0);
+        assert_eq!(take(2, 2), 0, "another comparison's");
     }
 
     #[test]

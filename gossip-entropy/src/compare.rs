@@ -446,7 +446,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         }
         self.answer(from, cx, |draft| draft.push(newer, Kind::Pushed));
         let Some(under_way) = self.mine(from, of) else {
-            return cx.send(from, Message::Got { of, number });
+            let before = self.budget.take_offer(from, of, number);
+            return cx.send(from, Message::Got { of, number, before });
         };
         if left == 0 && under_way.offers.is_empty() {
             under_way.end(cx.now());
@@ -454,9 +455,19 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         self.finish();
     }
 
-    pub(crate) fn on_got(&mut self, from: I, of: [u8; 2], number: u8, cx: &mut impl Context<Self>) {
+    pub(crate) fn on_got(
+        &mut self,
+        from: I,
+        of: [u8; 2],
+        [number, before]: [u8; 2],
+        cx: &mut impl Context<Self>,
+    ) {
         let Some(under_way) = self.mine(from, of) else { return };
-        under_way.offers.retain(|offer| offer.0 != number);
+        let has_come = |offer: u8| match number.checked_sub(offer) {
+            Some(back @ 1..=8) => before >> (back - 1) & 1 == 1,
+            back => back == Some(0),
+        };
+        under_way.offers.retain(|offer| !has_come(offer.0));
         if under_way.last == Some(number) {
             under_way.end(cx.now());
         }

@@ -64,8 +64,7 @@ pub(crate) fn update<I: PeerId, const KEY: usize, const VALUE: usize>(
         Held::Value(value) => State::Value(Blob::new(value).ok()?),
         Held::Deleted(grave) => State::Deleted((**grave).clone()),
     };
-    let (key, stamp, check) = (Blob::new(&slot.key).ok()?, slot.stamp, slot.check);
-    Some(Update { key, stamp, state, check })
+    Some(Update::of(Blob::new(&slot.key).ok()?, slot.stamp, state, &slot.seal))
 }
 
 /// Messages being written for one peer, within the budget.

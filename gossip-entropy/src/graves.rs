@@ -20,10 +20,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use gossip_core::PeerId;
 
 use crate::message::Grave;
+use crate::seal::Seal;
 use crate::stamp::Stamp;
 
 /// A certificate: its ordinary stamp, the rest, its seal.
-pub(crate) type Kept<I> = (Stamp<I>, Grave<I>, [u8; 8]);
+pub(crate) type Kept<I> = (Stamp<I>, Grave<I>, Seal);
 
 /// Certificates that do not spread, by key and by age.
 #[derive(Clone, Debug)]

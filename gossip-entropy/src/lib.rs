@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`replica`] | the protocol: a layer over any [`Peers`](gossip_core::Peers) |
 //! | [`stamp`] | who wrote last: hybrid logical clocks |
+//! | [`signed`] | entries that prove who wrote them |
 //! | [`page`] | what fits a datagram |
 //! | [`message`] | what travels |
 //! | [`sketch`] | sketches of sets, from which their difference follows |
@@ -41,6 +42,7 @@ pub mod reconcile;
 pub mod replica;
 pub mod scuttlebutt;
 mod seal;
+pub mod signed;
 pub mod sketch;
 mod sketches;
 pub mod stamp;
@@ -54,6 +56,7 @@ pub use merge::Merge;
 pub use page::Page;
 pub use replica::{Command, Config, Event, Replica, Secret};
 pub use scuttlebutt::Scuttlebutt;
+pub use signed::Signature;
 pub use stamp::Stamp;
 pub use store::Merged;
 

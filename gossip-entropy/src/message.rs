@@ -4,6 +4,7 @@ use gossip_core::wire::{Blob, Bounded};
 use gossip_core::{PeerId, message};
 
 use crate::page::{PAGE, Page};
+use crate::signed::Signature;
 use crate::sketch::wire::{Ask, Frame};
 use crate::stamp::Stamp;
 use crate::tree::LEAF;
@@ -76,6 +77,9 @@ message! {
             of: [u8; 2],
             /// Which.
             number: u8,
+            /// Of the eight offers before it, those that have come as well: a bit each, the last
+            /// one's first. So a receipt that is lost does not bring an offer again.
+            before: u8,
         },
         /// A question has come again: all that was asked and offered before is answered.
         Copied(Question),
@@ -146,6 +150,8 @@ message! {
         pub state: State<I, VALUE>,
         /// Its seal, by which every replica that it comes to tells whether it is whole.
         pub check: [u8; 8],
+        /// Its origin's signature, if any: see [`Replica::signed`](crate::Replica::signed).
+        pub signature: Signature,
     }
 }
 
@@ -182,6 +188,13 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
         match &self.state {
             State::Value(value) => Some(value),
             State::Deleted(_) => None,
+        }
+    }
+
+    pub(crate) fn grave(&self) -> Option<&Grave<I>> {
+        match &self.state {
+            State::Value(_) => None,
+            State::Deleted(grave) => Some(grave),
         }
     }
 }

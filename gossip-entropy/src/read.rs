@@ -101,7 +101,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// count towards the capacity.
     pub fn aside(&self) -> impl Iterator<Item = (&[u8], Stamp<I>, &[u8])> {
         let aside = self.store.aside.iter();
-        aside.map(|(key, (stamp, value))| (&key[..], *stamp, &value[..]))
+        aside.map(|(key, kept)| (&key[..], kept.0, &kept.1[..]))
     }
 
     /// All entries, deletions and dormant ones included: for a snapshot that
@@ -109,8 +109,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     pub fn entries(&self) -> impl Iterator<Item = Update<I, KEY, VALUE>> {
         let active = self.store.scan(Bound::Unbounded).filter_map(update);
         active.chain(self.store.dormant.iter().filter_map(|(key, kept)| {
-            let (stamp, grave, check) = kept.clone();
-            Some(Update { key: Blob::new(key).ok()?, stamp, state: State::Deleted(grave), check })
+            let (stamp, grave, seal) = kept.clone();
+            Some(Update::of(Blob::new(key).ok()?, stamp, State::Deleted(grave), &seal))
         }))
     }
 

@@ -39,6 +39,7 @@ use core::time::Duration;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 
 use gossip_core::stack::FRAME_OVERHEAD;
 use gossip_core::{
@@ -56,6 +57,8 @@ use crate::message::{Message, State, Update};
 use crate::page::{MESSAGE, PAGE, Page};
 use crate::path::Path;
 use crate::recent::Recent;
+use crate::seal::Seal;
+use crate::signed::Writers;
 use crate::sketches::Sketches;
 use crate::stamp::{Clock, horizon};
 use crate::store::{Held, Merged, Store};
@@ -114,6 +117,8 @@ pub struct Replica<I: PeerId, const KEY: usize, const VALUE: usize> {
     pub(crate) heard: Option<Time>,
     /// Prefixes of which changes are told; none: all.
     pub(crate) prefixes: Option<BTreeSet<Box<[u8]>>>,
+    /// Who may write what, where entries must be signed.
+    pub(crate) writers: Option<Arc<dyn Writers<I>>>,
 }
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
@@ -138,7 +143,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         Self::build(config, Some(M::merge))
     }
 
-    fn build(config: Config, join: Option<Join>) -> Result<Self, ParameterError> {
+    pub(crate) fn build(config: Config, join: Option<Join>) -> Result<Self, ParameterError> {
         const { assert!(Update::<I, KEY, VALUE>::MAX_LEN <= PAGE, "key and value are too long") }
         const { assert!(Message::<I, KEY, VALUE>::MAX_LEN <= MESSAGE, "a message is too long") }
         config.check()?;
@@ -161,14 +166,19 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             sites: config.sites,
             heard: None,
             prefixes: None,
+            writers: None,
         })
     }
 
     /// Takes an entry from outside a driver, such as a snapshot on disk, if it is newer than what
-    /// is here. The owner vouches for it: it is sealed anew. `wall` is the wall clock in
-    /// microseconds since the Unix epoch. It is not told as an [`Event`], and is not news.
+    /// is here. The owner vouches for it: it is sealed anew; a signature is its origin's affair.
+    /// `wall` is the wall clock in microseconds since the Unix epoch. It is not told as an
+    /// [`Event`], and is not news.
     pub fn restore(&mut self, entry: Update<I, KEY, VALUE>, wall: u64) -> Merged {
         let settled = self.is_settled();
+        if !self.is_proven(&entry) {
+            return Merged::Unsigned;
+        }
         let merged = self.take(entry.sealed(self.store.secret()), wall, None).0;
         if settled {
             self.settle();
@@ -183,7 +193,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         wall: u64,
         me: Option<I>,
     ) -> (Merged, Option<u32>) {
-        let Update { key, stamp, state, check } = entry;
+        let seal = Seal::of(&entry);
+        let Update { key, stamp, state, .. } = entry;
         let state = match state {
             State::Value(value) => Held::Value(value.into_bytes()),
             State::Deleted(mut grave) => {
@@ -200,7 +211,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         if let (Some(grave), Some(me), true) = (state.grave(), me, expired)
             && self.store.find(&key).is_none()
         {
-            let kept = self.bury(&key, (stamp, grave.clone(), check), wall, me);
+            let kept = self.bury(&key, (stamp, grave.clone(), seal), wall, me);
             return (if kept { Merged::Expired } else { Merged::Full }, None);
         }
         match self.store.dormant.stamp(&key) {
@@ -208,7 +219,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             Some(_) => drop(self.store.dormant.remove(&key)),
             None => {}
         }
-        self.store.merge(key.into_bytes(), stamp, state, check)
+        self.store.merge(key.into_bytes(), stamp, state, seal)
     }
 
     /// A certificate that everybody discards is dormant here, if it names this site. Returns false
@@ -227,12 +238,12 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
     /// Makes a dormant certificate active again: with its own stamp, so that what was written after
     /// it stays.
     fn awaken(&mut self, key: &[u8], wall: u64) -> Option<u32> {
-        let (stamp, mut grave, check) = self.store.dormant.remove(key)?;
+        let (stamp, mut grave, seal) = self.store.dormant.remove(key)?;
         grave.activated = grave.activated.saturating_add(1).max(wall);
         let state = Held::Deleted(Box::new(grave.clone()));
-        let (merged, slot) = self.store.merge(key.into(), stamp, state, check);
+        let (merged, slot) = self.store.merge(key.into(), stamp, state, seal.clone());
         if merged != Merged::Taken {
-            self.store.dormant.insert(key, (stamp, grave, check));
+            self.store.dormant.insert(key, (stamp, grave, seal));
             return None;
         }
         slot
@@ -247,7 +258,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             self.store.remove(slot);
             self.recent.forget(slot);
             if let Held::Deleted(grave) = entry.state
-                && !self.bury(&entry.key, (entry.stamp, *grave, entry.check), wall, me)
+                && !self.bury(&entry.key, (entry.stamp, *grave, entry.seal), wall, me)
             {
                 cx.count("certificate not kept");
             }
@@ -266,9 +277,12 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
             cx.count("damaged entry");
             return None;
         }
+        let proven = self.is_proven(&entry);
         let (key, stamp, deleted) = (entry.key.clone(), entry.stamp, entry.value().is_none());
         let dormant = self.store.dormant.stamp(&key);
-        let (merged, slot) = self.take(entry, cx.wall(), Some(cx.me()));
+        let refused = (Merged::Unsigned, None);
+        let (merged, slot) =
+            if proven { self.take(entry, cx.wall(), Some(cx.me())) } else { refused };
         match (merged, slot) {
             (Merged::Taken, Some(slot)) => {
                 if self.is_told(&key) {
@@ -281,6 +295,7 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
                 self.note(slot, None, cx);
             }
             (Merged::Taken | Merged::Known | Merged::Older | Merged::Outdated, _) => {}
+            (Merged::Unsigned, _) => cx.count("entry not signed"),
             (Merged::Expired, _) => cx.count("discarded already"),
             (Merged::Invalid, _) => cx.count("value not merged"),
             (Merged::FarFuture, _) => cx.count("stamp too far ahead"),
@@ -438,7 +453,7 @@ where
             Message::Entries { of, number, left, page } => {
                 self.on_entries(from, (of, number, left), &page, cx);
             }
-            Message::Got { of, number } => self.on_got(from, of, number, cx),
+            Message::Got { of, number, before } => self.on_got(from, of, [number, before], cx),
             Message::Copied(of) => self.on_copied(from, of, cx),
             Message::Digests { salt, nodes } => {
                 self.is_descending(from);

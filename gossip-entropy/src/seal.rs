@@ -6,13 +6,15 @@
 //! along, and who takes an entry off the wire computes it anew. What does not fit is not taken, so
 //! not sent on.
 //!
-//! The seal covers key, stamp, value or deletion, and a deletion's sites; not the activation
-//! timestamp, which changes on the way. It is keyed by [`Secret`]: chance damage passes with
-//! probability 2^-64, and who does not know the secret cannot make entries. Who knows it can; it is
-//! no signature. Where values merge, who merges two seals what comes of it.
+//! The seal covers key, stamp, value or deletion, a deletion's sites, and the origin's signature,
+//! where there is one; not the activation timestamp, which changes on the way. It is keyed by
+//! [`Secret`]: chance damage passes with probability 2^-64, and who does not know the secret cannot
+//! make entries. Who knows it can: against them there are [signatures](crate::signed). Where values
+//! merge, who merges two seals what comes of it.
 
 use core::hash::Hasher;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use gossip_core::wire::{Blob, Bounded};
@@ -23,26 +25,52 @@ use crate::config::Secret;
 use crate::message::{Grave, State, Update};
 use crate::stamp::Stamp;
 
-/// The seal of an entry.
-pub(crate) fn seal<I: PeerId>(
-    secret: [u64; 2],
-    key: &[u8],
-    stamp: &Stamp<I>,
-    grave: Option<&Grave<I>>,
-    value: Option<&[u8]>,
-) -> [u8; 8] {
-    let mut fixed = Vec::with_capacity(80);
-    fixed.extend_from_slice(&(key.len() as u64).to_le_bytes());
-    stamp.encode(&mut fixed);
-    fixed.push(u8::from(value.is_some()));
-    if let Some(grave) = grave {
-        grave.sites.encode(&mut fixed);
+/// The seal of an entry, and its origin's signature, empty if it bears none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seal {
+    pub(crate) check: [u8; 8],
+    pub(crate) signature: Box<[u8]>,
+}
+
+impl Seal {
+    /// What an entry bears.
+    pub(crate) fn of<I: PeerId, const KEY: usize, const VALUE: usize>(
+        entry: &Update<I, KEY, VALUE>,
+    ) -> Self {
+        Self { check: entry.check, signature: entry.signature.as_ref().into() }
     }
-    let mut hasher = SipHasher24::new_with_keys(!secret[0], secret[1]);
-    hasher.write(&fixed);
-    hasher.write(key);
-    hasher.write(value.unwrap_or_default());
-    hasher.finish().to_le_bytes()
+}
+
+/// What an entry's origin says, as bytes: no two entries have the same ones.
+pub(crate) struct Said(pub(crate) Vec<u8>);
+
+impl Said {
+    pub(crate) fn new<I: PeerId>(
+        key: &[u8],
+        stamp: &Stamp<I>,
+        grave: Option<&Grave<I>>,
+        value: Option<&[u8]>,
+    ) -> Self {
+        let value_len = value.map_or(0, <[u8]>::len);
+        let mut bytes = Vec::with_capacity(80 + key.len() + value_len);
+        bytes.extend_from_slice(&(key.len() as u64).to_le_bytes());
+        stamp.encode(&mut bytes);
+        bytes.push(u8::from(value.is_some()));
+        if let Some(grave) = grave {
+            grave.sites.encode(&mut bytes);
+        }
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(value.unwrap_or_default());
+        Self(bytes)
+    }
+
+    /// The seal of this with a signature.
+    pub(crate) fn check(&self, secret: [u64; 2], signature: &[u8]) -> [u8; 8] {
+        let mut hasher = SipHasher24::new_with_keys(!secret[0], secret[1]);
+        hasher.write(&self.0);
+        hasher.write(signature);
+        hasher.finish().to_le_bytes()
+    }
 }
 
 impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
@@ -51,7 +79,13 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
     pub fn new(key: Blob<KEY>, stamp: Stamp<I>, value: Option<Blob<VALUE>>) -> Self {
         let grave = Grave { activated: stamp.micros, sites: Bounded::new() };
         let state = value.map_or(State::Deleted(grave), State::Value);
-        Self { key, stamp, state, check: [0; 8] }.sealed(Secret::default())
+        Self::of(key, stamp, state, &Seal::default()).sealed(Secret::default())
+    }
+
+    /// From its parts.
+    pub(crate) fn of(key: Blob<KEY>, stamp: Stamp<I>, state: State<I, VALUE>, seal: &Seal) -> Self {
+        let signature = Blob::new(&seal.signature).unwrap_or_default();
+        Self { key, stamp, state, check: seal.check, signature }
     }
 
     /// This entry, sealed for replicas with `secret`.
@@ -81,10 +115,11 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Update<I, KEY, VALUE> {
     }
 
     fn seal(&self, secret: Secret) -> [u8; 8] {
-        let grave = match &self.state {
-            State::Deleted(grave) => Some(grave),
-            State::Value(_) => None,
-        };
-        seal(secret.0, &self.key, &self.stamp, grave, self.value())
+        self.said().check(secret.0, &self.signature)
+    }
+
+    /// What its origin says.
+    pub(crate) fn said(&self) -> Said {
+        Said::new(&self.key, &self.stamp, self.grave(), self.value())
     }
 }

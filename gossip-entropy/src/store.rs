@@ -10,9 +10,10 @@
 //!
 //! # Memory
 //!
-//! With `u32` identifiers: a slot 64 bytes, an item of the digest tree 24, its nodes 11 to 22, an
+//! With `u32` identifiers: a slot 80 bytes, an item of the digest tree 24, its nodes 11 to 22, an
 //! entry of the order by key about 30, of the order of changes about 20, the key's block 16, and
-//! what the allocator adds to three blocks: about 200 bytes beside key and value. The tables of
+//! what the allocator adds to three blocks: about 216 bytes beside key, value and
+//! signature. The tables of
 //! slots and items double when they are full, so that a third of that may be reserved in advance.
 
 use core::cmp::Ordering;
@@ -31,7 +32,7 @@ use crate::config::Secret;
 use crate::graves::Dormant;
 use crate::merge::Join;
 use crate::message::Grave;
-use crate::seal::seal;
+use crate::seal::{Said, Seal};
 use crate::sketches::Sketches;
 use crate::stamp::Stamp;
 use crate::tree::Tree;
@@ -50,6 +51,8 @@ pub enum Merged {
     FarFuture,
     /// The key is new and the store is full; refused.
     Full,
+    /// It bears no signature of who may write it, and this replica wants one; refused.
+    Unsigned,
     /// The key is new and too many keys share its hash, which happens by design only; refused.
     Crowded,
     /// It is a certificate of a deletion so old that all discard it; not taken.
@@ -93,8 +96,8 @@ pub(crate) struct Slot<I: PeerId> {
     pub(crate) key: Arc<[u8]>,
     pub(crate) stamp: Stamp<I>,
     pub(crate) state: Held<I>,
-    /// Its seal, as it came.
-    pub(crate) check: [u8; 8],
+    /// Its seal and signature, as they came.
+    pub(crate) seal: Seal,
     /// The number of its last change.
     pub(crate) changed: u64,
 }
@@ -107,7 +110,7 @@ impl<I: PeerId> Slot<I> {
 }
 
 /// Values kept aside, by key.
-type Aside<I> = BTreeMap<Box<[u8]>, (Stamp<I>, Box<[u8]>)>;
+type Aside<I> = BTreeMap<Box<[u8]>, (Stamp<I>, Box<[u8]>, Seal)>;
 
 /// Entries by key, by position, by change, and deletions by age.
 #[derive(Clone, Debug)]
@@ -163,23 +166,23 @@ impl<I: PeerId> Store<I> {
         key: Box<[u8]>,
         stamp: Stamp<I>,
         state: Held<I>,
-        check: [u8; 8],
+        seal: Seal,
     ) -> (Merged, Option<u32>) {
         let known = self.keys.get(&key[..]).copied();
         let here = known.map(|slot| self.slot(slot));
-        let (stamp, state, check) = match (self.join, here) {
-            (None, _) => (stamp, state, check),
+        let (stamp, state, seal) = match (self.join, here) {
+            (None, _) => (stamp, state, seal),
             (Some(join), here) => match joined(join, here, stamp, &state) {
                 // As it came, or made here, and so sealed here.
-                Some(joined) if joined.0 == stamp && joined.1 == state => (stamp, state, check),
+                Some(joined) if joined.0 == stamp && joined.1 == state => (stamp, state, seal),
                 Some((stamp, state)) if state.fits(self.longest) => {
-                    let check = self.seal(&key, &stamp, &state);
-                    (stamp, state, check)
+                    let seal = self.seal(&key, &stamp, &state);
+                    (stamp, state, seal)
                 }
                 _ => return (Merged::Invalid, None),
             },
         };
-        let Some(slot) = known else { return self.add(key, stamp, state, check) };
+        let Some(slot) = known else { return self.add(key, stamp, state, seal) };
         let here = self.slot(slot);
         let order = if self.join.is_some() && stamp == here.stamp {
             // The stamp here was the later one: what was merged in is news all the same.
@@ -194,7 +197,7 @@ impl<I: PeerId> Store<I> {
                 let hash = self.hash(&key, &stamp, &state);
                 self.forget(slot);
                 let here = &mut self.slots[slot as usize];
-                (here.stamp, here.state, here.check) = (stamp, state, check);
+                (here.stamp, here.state, here.seal) = (stamp, state, seal);
                 self.tree.change(slot, hash);
                 self.remember(slot);
                 (Merged::Taken, Some(slot))
@@ -207,7 +210,7 @@ impl<I: PeerId> Store<I> {
         key: Box<[u8]>,
         stamp: Stamp<I>,
         state: Held<I>,
-        check: [u8; 8],
+        seal: Seal,
     ) -> (Merged, Option<u32>) {
         if self.is_full() {
             return (Merged::Full, None);
@@ -217,7 +220,7 @@ impl<I: PeerId> Store<I> {
             return (Merged::Crowded, None);
         };
         let key = Arc::<[u8]>::from(key);
-        let entry = Slot { key: Arc::clone(&key), stamp, state, check, changed: 0 };
+        let entry = Slot { key: Arc::clone(&key), stamp, state, seal, changed: 0 };
         match self.slots.get_mut(slot as usize) {
             Some(free) => *free = entry,
             None => self.slots.push(entry),
@@ -271,9 +274,10 @@ impl<I: PeerId> Store<I> {
         SipHasher24::new_with_keys(self.secret[0], !self.secret[1]).hash(key)
     }
 
-    /// The seal of an entry that is made here.
-    pub(crate) fn seal(&self, key: &[u8], stamp: &Stamp<I>, state: &Held<I>) -> [u8; 8] {
-        seal(self.secret, key, stamp, state.grave(), state.value())
+    /// The seal of an entry that is merged here: it is nobody's alone, and bears no signature.
+    fn seal(&self, key: &[u8], stamp: &Stamp<I>, state: &Held<I>) -> Seal {
+        let said = Said::new(key, stamp, state.grave(), state.value());
+        Seal { check: said.check(self.secret, &[]), signature: Box::default() }
     }
 
     pub(crate) const fn secret(&self) -> Secret {
@@ -303,21 +307,21 @@ impl<I: PeerId> Store<I> {
         };
         let slots: Vec<u32> = self.keys.values().copied().filter(old).collect();
         for &slot in &slots {
-            let Slot { key, stamp, state, .. } = self.slot(slot).clone();
+            let Slot { key, stamp, state, seal, .. } = self.slot(slot).clone();
             self.remove(slot);
             if let Held::Value(value) = state {
-                self.aside.insert((*key).into(), (stamp, value));
+                self.aside.insert((*key).into(), (stamp, value, seal));
             }
         }
         slots
     }
 
     /// Keeps a value aside, if nothing as new is here and there is room.
-    pub(crate) fn doubt(&mut self, key: &[u8], stamp: Stamp<I>, value: &[u8]) {
+    pub(crate) fn doubt(&mut self, key: &[u8], stamp: Stamp<I>, value: &[u8], seal: Seal) {
         let kept = self.aside.get(key).map(|kept| kept.0);
         let newest = kept.max(self.get(key).map(|slot| slot.stamp)).max(self.dormant.stamp(key));
         if newest < Some(stamp) && (kept.is_some() || !self.is_full()) {
-            self.aside.insert(key.into(), (stamp, value.into()));
+            self.aside.insert(key.into(), (stamp, value.into(), seal));
         }
     }
 

@@ -78,6 +78,12 @@ pub(crate) struct Tree {
     blocks: Vec<u32>,
 }
 
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Tree {
     pub(crate) fn new() -> Self {
         let (items, free, blocks) = (Vec::new(), Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ use gossip_core::{Local, PeerId, Peers, Receipt, Refusal};
 use crate::command::Command;
 use crate::message::{Grave, SITES, State, Update};
 use crate::replica::Replica;
+use crate::seal::Seal;
 use crate::stamp::Stamp;
 use crate::store::Merged;
 use crate::tree::LEAF;
@@ -50,7 +51,8 @@ impl<I: PeerId, const KEY: usize, const VALUE: usize> Replica<I, KEY, VALUE> {
         let stamp = self.clock.stamp(cx.wall(), cx.me());
         let stamp = stamp.ok_or(Refusal::Invalid("the wall clock stands at the end of time"))?;
         let state = state(stamp);
-        let entry = Update { key, stamp, state, check: [0; 8] }.sealed(self.store.secret());
+        let entry = Update::of(key, stamp, state, &Seal::default());
+        let entry = self.sign(entry).ok_or(Refusal::Invalid("this node may not write the key"))?;
         match self.take(entry, stamp.micros, None) {
             (Merged::Taken, Some(slot)) => self.note(slot, None, cx),
             (Merged::Invalid, _) => return Err(Refusal::Invalid("the value does not merge")),

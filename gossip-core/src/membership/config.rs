@@ -48,6 +48,12 @@ pub struct Config {
     /// contact that is not a member, in the long run; 0: never, and then what a partition has
     /// parted stays apart.
     pub recontact: u16,
+    /// Periods in a row in which a member that is alive, as others say, has not answered directly,
+    /// before the owner is told who does not hear whom ([`Event::Unheard`](super::Event::Unheard)).
+    /// Each such member, four at most, is sent a ping in each of them. Where a share l of all
+    /// datagrams is lost, one is told of by chance in (2 l - l^2)^unheard of the cases. 0: nobody
+    /// looks. Not in the papers.
+    pub unheard: u8,
     /// Random members told the news in each period while there is any, besides what probes carry,
     /// a fifth of them in each fifth of it: 0 in SWIM, 15 in the implementation that Lifeguard was
     /// measured on. At most 64.
@@ -129,6 +135,7 @@ impl Default for Config {
             lifeguard: Lifeguard::ALL,
             sync: 32,
             recontact: 64,
+            unheard: 0,
             gossip: 0,
             spare: true,
             share: 0.5,

@@ -33,8 +33,28 @@ pub enum Event<I> {
     Reserve(u32),
     /// Nobody answers any more (true), or somebody does again: this node may be cut off.
     Isolated(bool),
+    /// A member is alive, as others say, and has not answered this node directly for
+    /// [`Config::unheard`](super::Config::unheard) periods: a link is cut in one direction or both.
+    Unheard {
+        /// The other end.
+        peer: I,
+        /// Who does not hear.
+        deaf: Deaf,
+    },
+    /// A member that was [`Unheard`](Self::Unheard) answers directly again.
+    HeardAgain(I),
     /// Good-bye is said; this many members have acknowledged it. The node may stop.
     Gone(u8),
+}
+
+/// Which end of a link does not hear the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deaf {
+    /// The peer does not hear this node, which hears it.
+    Peer,
+    /// This node has not heard the peer, neither its answers nor anything else. If that comes to
+    /// be so only because the peer had nothing to say, its next message is told as [`Self::Peer`].
+    Me,
 }
 
 /// Why what is held of a member changed.

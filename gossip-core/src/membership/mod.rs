@@ -51,6 +51,7 @@ mod farewell;
 pub mod fireflies;
 mod flaps;
 mod health;
+mod hearing;
 pub mod heartbeat;
 mod members;
 mod merge;
@@ -68,7 +69,7 @@ mod twins;
 
 pub use config::{Config, Lifeguard, Suspicion};
 pub use detector::{Deadline, Detector, Phi, PhiConfig, Probes};
-pub use event::{Event, Why};
+pub use event::{Deaf, Event, Why};
 pub use fireflies::Fireflies;
 pub use heartbeat::Heartbeats;
 pub use message::{Claim, Command, Message, Page, Request, Update};

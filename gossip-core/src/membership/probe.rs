@@ -21,6 +21,8 @@ pub(super) struct Probe<I> {
     /// When helpers are asked; never again, once they are.
     pub(super) indirect: Time,
     pub(super) answered: bool,
+    /// By the target itself.
+    pub(super) direct: bool,
     helpers: ArrayVec<I, HELPERS>,
     /// Which of the helpers have said that they are there.
     nacks: u16,
@@ -28,7 +30,15 @@ pub(super) struct Probe<I> {
 
 impl<I: Copy + Eq> Probe<I> {
     pub(super) const fn new(target: I, number: u32, indirect: Time) -> Self {
-        Self { target, number, indirect, answered: false, helpers: ArrayVec::new_const(), nacks: 0 }
+        Self {
+            target,
+            number,
+            indirect,
+            answered: false,
+            direct: false,
+            helpers: ArrayVec::new_const(),
+            nacks: 0,
+        }
     }
 
     /// `helper` was asked.

@@ -28,7 +28,10 @@ const KEPT: u32 = 9;
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// The period's end: who has not answered is suspected.
     pub(super) fn conclude(&mut self, cx: &mut impl Context<Self>) {
-        let Some(probe) = self.probe.take().filter(|probe| !probe.answered) else { return };
+        let Some(probe) = self.probe.take() else { return };
+        if probe.answered {
+            return self.doubt_hearing(&probe, cx);
+        }
         self.stats.failed += 1;
         self.health.worse();
         if self.config.lifeguard.nacks && probe.misses_nacks() {
@@ -202,6 +205,11 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         } else if self.recalled.contains(&(from, number)) {
             self.recalled.retain(|recalled| recalled.0 != from);
             self.hear(from, news, Source::Answer, cx);
+        } else if let Some(told) = self.hearing.answered(from, number) {
+            self.hear(from, news, Source::Answer, cx);
+            if told {
+                cx.emit(Event::HeardAgain(from));
+            }
         } else if let Some(relay) = self.relays.answered(from, number) {
             self.hear(from, news, Source::Answer, cx);
             let first = self.members.find(from).filter(|_| self.config.lifeguard.buddy);
@@ -229,6 +237,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
         let first = !core::mem::replace(&mut probe.answered, true);
         probe.indirect = Time::NEVER;
         let direct = from == probe.target;
+        probe.direct |= direct;
         if first {
             self.health.better();
         }

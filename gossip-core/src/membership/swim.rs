@@ -17,6 +17,8 @@
 //! health:       +1 for failed probes, missed nacks, refutations; -1 for acks; period and timeout
 //!               are multiplied by health + 1                                       (Lifeguard)
 //! now and then: full-state sync with a random member; ping to one presumed dead
+//! answered through helpers only: asked directly, period after period, if so configured; who does
+//!               not hear whom is told after a few of them
 //! a claim that is out of date: answered with what overrides it
 //! ```
 //!
@@ -61,8 +63,9 @@ use arrayvec::ArrayVec;
 
 use super::config::Config;
 use super::dissemination::Queue;
-use super::event::{Event, Why};
+use super::event::{Deaf, Event, Why};
 use super::health::Health;
+use super::hearing::Hearing;
 use super::members::Members;
 use super::merge::Source;
 use super::message::{Command, Message, Update};
@@ -71,10 +74,11 @@ use super::probe::{Probe, Relays};
 use super::snapshot::{Entry, Snapshot};
 use super::state::{Standing, State};
 use super::suspicion::Suspicions;
-use super::sync::{Pace, RECALLED, Sync};
+use super::sync::{RECALLED, Sync};
 use super::twins::Twins;
 use crate::error::ParameterError;
 use crate::id::PeerId;
+use crate::pace::Pace;
 use crate::peers::{Describe, Peers, Profile, Profiles};
 use crate::protocol::{Context, Layer, Protocol, Receipt, Refusal};
 use crate::random::Random;
@@ -144,6 +148,7 @@ pub struct Swim<I, T = (), const U: usize = 8> {
     pub(super) began: Time,
     pub(super) tellings: u8,
     pub(super) relays: Relays<I>,
+    pub(super) hearing: Hearing<I>,
     pub(super) suspicions: Suspicions<I>,
     pub(super) health: Health,
     pub(super) contacts: ArrayVec<Contact<I>, CONTACTS>,
@@ -199,6 +204,7 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
             began: Time::ZERO,
             tellings: 0,
             relays: Relays::new(),
+            hearing: Hearing::new(),
             suspicions: Suspicions::new(),
             health: Health::new(config.lifeguard.health),
             contacts: ArrayVec::new(),
@@ -257,6 +263,12 @@ impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// Whether nobody answers any more: this node may be cut off.
     pub const fn is_isolated(&self) -> bool {
         self.silence >= SILENCE
+    }
+
+    /// Members that are alive, as others say, while this node and they do not reach each other
+    /// directly; each with who does not hear: see [`Event::Unheard`].
+    pub fn unheard(&self) -> impl Iterator<Item = (I, Deaf)> {
+        self.hearing.told()
     }
 
     /// Whether it has said good-bye, or is about to.
@@ -363,6 +375,7 @@ where
         }
         (self.began, self.tellings) = (cx.now(), 0);
         self.tell_more(cx);
+        self.ask_directly(cx);
         self.linger(cx);
         self.catch_up(cx);
         self.recall(cx);
@@ -378,6 +391,9 @@ where
         self.enter(below, cx);
         if from == cx.me() {
             return cx.count("message from itself");
+        }
+        if self.hearing.heard(from) {
+            cx.emit(Event::Unheard { peer: from, deaf: Deaf::Peer });
         }
         match message {
             Message::Ping(number, news) => self.on_ping(from, number, news, cx),

@@ -16,7 +16,6 @@ use super::swim::{CONTACTS, News, STALE_PAGE, Swim};
 use crate::id::PeerId;
 use crate::peers::Profile;
 use crate::protocol::Context;
-use crate::random::Random;
 use crate::sampling::contact::Contact;
 use crate::time::Round;
 use crate::wire::Bounded;
@@ -44,42 +43,6 @@ pub(super) struct Sync<I> {
     /// Requests it may still take: an answerer without end is left.
     left: u32,
 }
-
-/// Something done at once, and then ever less often.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    next: Round,
-    pause: u16,
-}
-
-impl Pace {
-    pub(super) const fn new() -> Self {
-        Self { next: 0, pause: 1 }
-    }
-
-    /// At once again.
-    pub(super) const fn hurry(&mut self, now: Round) {
-        if self.pause > HURRY {
-            *self = Self { next: now.wrapping_add(1), pause: 1 };
-        }
-    }
-
-    /// Whether it is due; the pause after that doubles up to `most` rounds, half to one and a half
-    /// times that. Never if `most` is 0.
-    pub(super) fn due(&mut self, most: u16, now: Round, random: &mut Random) -> bool {
-        let due = most > 0 && now.wrapping_sub(self.next) < Round::MAX / 2;
-        if due {
-            let pause = usize::from(self.pause);
-            let after = pause.div_ceil(2) + random.below(pause + 1);
-            self.next = now.wrapping_add(after as Round);
-            self.pause = self.pause.saturating_mul(2).min(most);
-        }
-        due
-    }
-}
-
-/// Pauses up to this many rounds are short enough.
-const HURRY: u16 = 4;
 
 impl<I: PeerId, T: Profile + PartialEq, const U: usize> Swim<I, T, U> {
     /// Once a round: goes on with the sync under way, or begins one, with a contact, with a

@@ -34,6 +34,7 @@ use alloc::vec::Vec;
 use gossip_core::message;
 use gossip_core::wire::{Bounded, Wire};
 
+use super::parts::Silences;
 use super::{Difference, End, Known, Reconcile};
 use crate::page::MESSAGE;
 
@@ -45,9 +46,6 @@ pub const WINDOW: u32 = 64;
 
 /// Runs of frames that one question may name.
 pub const RUNS: usize = 16;
-
-/// How often in a row nothing may come. Our choice, as for [ranges](super::range).
-const SILENCES: u32 = 16;
 
 message! {
     /// A run of frames.
@@ -127,15 +125,15 @@ pub struct Session {
     came: BTreeMap<u32, Vec<u64>>,
     /// Frames below this one were asked for.
     horizon: u32,
-    silences: u32,
+    silences: Silences,
 }
 
 impl Session {
     /// Opens a session that takes `most` identifiers at most, named by 32 random bits.
     pub fn open(nonce: [u8; 4], most: u64) -> (Self, Ask) {
         let horizon = WINDOW;
-        let session =
-            Self { nonce, most, state: None, came: BTreeMap::new(), horizon, silences: 0 };
+        let (came, silences) = (BTreeMap::new(), Silences::default());
+        let session = Self { nonce, most, state: None, came, horizon, silences };
         let ask = session.ask();
         (session, ask)
     }
@@ -200,7 +198,7 @@ impl Reconcile for Session {
         if ids.len() as u64 != all.saturating_sub(before).min(IDS as u64) {
             return Step::Ended(End::Inconsistent);
         }
-        self.silences = 0;
+        self.silences.end();
         self.came.insert(*frame, ids.iter().map(|id| u64::from_le_bytes(*id)).collect());
         if (self.came.len() as u64) < u64::from(self.due()) {
             Step::Wait
@@ -213,11 +211,8 @@ impl Reconcile for Session {
     }
 
     fn silence(&mut self, _: &Known) -> Step {
-        self.silences += 1;
-        if self.silences >= SILENCES {
-            return Step::Ended(End::Silent);
-        }
-        Step::Ask(self.ask())
+        let ask = self.ask();
+        self.silences.again(ask)
     }
 
     fn answer(set: &Known, ask: &Ask, most: usize) -> Vec<Answer> {

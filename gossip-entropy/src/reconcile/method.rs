@@ -34,11 +34,16 @@ use core::str::FromStr;
 use gossip_core::message;
 use gossip_core::wire::Wire;
 
-use super::{Difference, End, Item, Known, Reconcile, Sorted, full, peel_back, range};
+use super::activity::Active;
+use super::merkle::Hashed;
+use super::parts::Silences;
+use super::{
+    Difference, End, Item, Known, Reconcile, Sorted, activity, full, merkle, peel_back, range,
+};
 use crate::page::MESSAGE;
-use crate::sketch;
 use crate::sketch::digest::Digest;
 use crate::sketch::wire::{self, Frame};
+use crate::sketch::{self, Fingerprint};
 
 /// How two sets are compared.
 ///
@@ -47,7 +52,7 @@ use crate::sketch::wire::{self, Frame};
 ///
 /// assert_eq!("sketch".parse(), Ok(Method::Sketch));
 /// let refused = "sketches".parse::<Method>().unwrap_err();
-/// let ways = "automatic, full, sketch, range or peel-back";
+/// let ways = "automatic, full, sketch, merkle, range, peel-back or activity";
 /// assert_eq!(refused.to_string(), format!("no way to compare sets is called `sketches`: {ways}"));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +65,14 @@ pub enum Method {
     Full,
     /// [Sketches](crate::sketch).
     Sketch,
+    /// [Digests of a tree](merkle).
+    Merkle,
     /// [Sums of ranges](range).
     Range,
     /// [The newest first](peel_back).
     PeelBack,
+    /// [What was last active first](activity).
+    Activity,
 }
 
 /// There is no [`Method`] of this name.
@@ -73,10 +82,8 @@ pub struct UnknownMethod(String);
 impl fmt::Display for UnknownMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name) = self;
-        write!(
-            f,
-            "no way to compare sets is called `{name}`: automatic, full, sketch, range or peel-back"
-        )
+        let ways = "automatic, full, sketch, merkle, range, peel-back or activity";
+        write!(f, "no way to compare sets is called `{name}`: {ways}")
     }
 }
 
@@ -90,8 +97,10 @@ impl FromStr for Method {
             "automatic" => Ok(Self::Automatic),
             "full" => Ok(Self::Full),
             "sketch" => Ok(Self::Sketch),
+            "merkle" => Ok(Self::Merkle),
             "range" => Ok(Self::Range),
             "peel-back" => Ok(Self::PeelBack),
+            "activity" => Ok(Self::Activity),
             _ => Err(UnknownMethod(name.to_owned())),
         }
     }
@@ -114,10 +123,14 @@ message! {
         Full(full::Ask),
         /// Sketches.
         Sketch(wire::Ask),
+        /// Digests of a tree.
+        Merkle(merkle::Ask),
         /// Sums of ranges.
         Range(range::Ask),
         /// The newest first.
         PeelBack(peel_back::Ask),
+        /// What was last active first.
+        Activity(activity::Ask),
     }
 }
 
@@ -136,10 +149,14 @@ message! {
         Full(full::Answer),
         /// A sketch.
         Sketch(Frame),
+        /// What is below a node.
+        Merkle(merkle::Answer),
         /// What is in a range.
         Range(range::Answer),
         /// The newest before some item.
         PeelBack(peel_back::Answer),
+        /// What was last active before some time.
+        Activity(activity::Answer),
     }
 }
 
@@ -160,14 +177,16 @@ const _: () = assert!(Ask::MAX_LEN <= MESSAGE && Answer::MAX_LEN <= MESSAGE, "to
 pub struct Indexed {
     known: Known,
     sorted: Sorted,
+    hashed: Hashed,
+    active: Active,
 }
 
 impl Indexed {
-    /// Of these elements, whose order ranges and peeling back go by.
+    /// Of these elements, whose order ranges and peeling back go by, and which were active in it.
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let sorted = Sorted::new(items);
-        let known = Known::new(sorted.items().iter().map(Item::print));
-        Self { known, sorted }
+        let mut set = Self::default();
+        set.extend(items);
+        set
     }
 
     /// For sketches and for all identifiers.
@@ -178,6 +197,29 @@ impl Indexed {
     /// For ranges and for peeling back.
     pub const fn sorted(&self) -> &Sorted {
         &self.sorted
+    }
+
+    /// For digests of a tree.
+    pub const fn hashed(&self) -> &Hashed {
+        &self.hashed
+    }
+
+    /// For what was last active.
+    pub const fn active(&self) -> &Active {
+        &self.active
+    }
+
+    /// Adds elements, which in their order are the last that were active; not while a session
+    /// lasts.
+    pub fn extend(&mut self, items: impl IntoIterator<Item = Item>) {
+        let mut items: Vec<Item> = items.into_iter().collect();
+        items.sort_unstable();
+        for print in items.iter().map(Item::print) {
+            self.hashed.insert(print);
+            self.active.insert(print.id());
+        }
+        self.known.extend(items.iter().map(Item::print));
+        self.sorted.extend(items);
     }
 
     fn digest(&self) -> Digest {
@@ -193,9 +235,6 @@ const UNASKED: u64 = 26;
 
 /// Bytes of sketches that a difference takes at least, if there are many. See `bench recon`.
 const BYTES: u64 = 13;
-
-/// How often in a row a digest may go unanswered. Our choice, as for [ranges](range).
-const SILENCES: u32 = 16;
 
 /// The side of a session that asks. The set must stay as it is while it lasts.
 ///
@@ -224,11 +263,13 @@ pub struct Session {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Digest { nonce: [u8; 4], silences: u32 },
+    Digest { nonce: [u8; 4], silences: Silences },
     Full(full::Session),
     Sketch(sketch::Session),
+    Merkle(merkle::Session),
     Range(range::Session),
     PeelBack(peel_back::Session),
+    Activity(activity::Session),
 }
 
 impl Session {
@@ -240,12 +281,17 @@ impl Session {
         let (way, ask) = match method {
             Method::Automatic => {
                 let digest = set.digest().to_bytes();
-                (Way::Digest { nonce, silences: 0 }, Ask::Digest { nonce, digest })
+                let silences = Silences::default();
+                (Way::Digest { nonce, silences }, Ask::Digest { nonce, digest })
             }
             Method::Full => Way::full(nonce, most),
             Method::Sketch => {
                 let (session, ask) = sketch::Session::open(set.known.sketch(), 0, draw);
                 (Way::Sketch(session), Ask::Sketch(ask))
+            }
+            Method::Merkle => {
+                let (session, ask) = merkle::Session::open(nonce, most);
+                (Way::Merkle(session), Ask::Merkle(ask))
             }
             Method::Range => {
                 let (session, ask) = range::Session::open(nonce, most);
@@ -254,6 +300,10 @@ impl Session {
             Method::PeelBack => {
                 let (session, ask) = peel_back::Session::open(nonce, most);
                 (Way::PeelBack(session), Ask::PeelBack(ask))
+            }
+            Method::Activity => {
+                let (session, ask) = activity::Session::open(&set.active, nonce, most);
+                (Way::Activity(session), Ask::Activity(ask))
             }
         };
         (Self { way, chooses: method == Method::Automatic, most, draw }, ask)
@@ -285,7 +335,9 @@ impl Session {
         let asked = match &self.way {
             Way::Digest { nonce, .. } => Some(*nonce),
             Way::Sketch(session) => Some(session.nonce()),
-            Way::Full(_) | Way::Range(_) | Way::PeelBack(_) => None,
+            Way::Full(_) | Way::Merkle(_) | Way::Range(_) | Way::PeelBack(_) | Way::Activity(_) => {
+                None
+            }
         };
         if self.chooses && asked == Some(nonce) {
             self.way = Way::full(nonce, self.most).0;
@@ -362,11 +414,17 @@ impl Reconcile for Session {
             (Way::Sketch(session), Answer::Sketch(frame)) => {
                 lift(Reconcile::take(session, &set.known, frame), Ask::Sketch, same)
             }
+            (Way::Merkle(session), Answer::Merkle(answer)) => {
+                lift(session.take(&set.hashed, answer), Ask::Merkle, Fingerprint::id)
+            }
             (Way::Range(session), Answer::Range(answer)) => {
                 lift(session.take(&set.sorted, answer), Ask::Range, id_of)
             }
             (Way::PeelBack(session), Answer::PeelBack(answer)) => {
                 lift(session.take(&set.sorted, answer), Ask::PeelBack, id_of)
+            }
+            (Way::Activity(session), Answer::Activity(answer)) => {
+                lift(session.take(&set.active, answer), Ask::Activity, same)
             }
             _ => Step::Wait,
         };
@@ -376,19 +434,19 @@ impl Reconcile for Session {
     fn silence(&mut self, set: &Indexed) -> Step {
         let step = match &mut self.way {
             Way::Digest { nonce, silences } => {
-                *silences += 1;
-                if *silences >= SILENCES {
-                    return Step::Ended(End::Silent);
-                }
-                Step::Ask(Ask::Digest { nonce: *nonce, digest: set.digest().to_bytes() })
+                silences.again(Ask::Digest { nonce: *nonce, digest: set.digest().to_bytes() })
             }
             Way::Full(session) => lift(session.silence(&set.known), Ask::Full, same),
             Way::Sketch(session) => {
                 let ask = if self.chooses { Ask::Either } else { Ask::Sketch };
                 lift(Reconcile::silence(session, &set.known), ask, same)
             }
+            Way::Merkle(session) => {
+                lift(session.silence(&set.hashed), Ask::Merkle, Fingerprint::id)
+            }
             Way::Range(session) => lift(session.silence(&set.sorted), Ask::Range, id_of),
             Way::PeelBack(session) => lift(session.silence(&set.sorted), Ask::PeelBack, id_of),
+            Way::Activity(session) => lift(session.silence(&set.active), Ask::Activity, same),
         };
         self.or_another(step)
     }
@@ -419,6 +477,10 @@ impl Reconcile for Session {
             }
             Ask::Full(ask) => all(ask).collect(),
             Ask::Sketch(ask) => sketches(ask),
+            Ask::Merkle(ask) => {
+                let answers = merkle::Session::answer(&set.hashed, ask, most);
+                answers.into_iter().map(Answer::Merkle).collect()
+            }
             Ask::Range(ask) => {
                 let answers = range::Session::answer(&set.sorted, ask, most);
                 answers.into_iter().map(Answer::Range).collect()
@@ -426,6 +488,10 @@ impl Reconcile for Session {
             Ask::PeelBack(ask) => {
                 let answers = peel_back::Session::answer(&set.sorted, ask, most);
                 answers.into_iter().map(Answer::PeelBack).collect()
+            }
+            Ask::Activity(ask) => {
+                let answers = activity::Session::answer(&set.active, ask, most);
+                answers.into_iter().map(Answer::Activity).collect()
             }
         }
     }

@@ -6,16 +6,28 @@
 //! |---|---|---|
 //! | [`full`] | all identifiers | sets are small, or most elements differ |
 //! | [`peel_back`] | the newest first, until the rest is the same | the last few differ |
+//! | [`activity`] | what was last active here first | exchanges are frequent |
+//! | [`merkle`] | digests of a tree | differences are too many for sketches |
 //! | [`range`] | sums of ranges, divided down to the items | differences are neighbours |
 //! | [`sketch`](crate::sketch) | sketches as long as the difference | it is far below the sets |
 //!
 //! [`method`] has them all by name, and chooses among them by itself.
 //!
+//! Not behind the trait are [Scuttlebutt](crate::scuttlebutt) and the replica's list of
+//! recent updates. The former compares what is the latest of each origin, of which a later change
+//! replaces an earlier: what it sends is no difference of two sets, it may leave some for
+//! later, and nothing that both could sum up would prove the end. The latter is sent without any
+//! question, and
+//! leaves to a comparison what it has missed.
+//!
 //! One side asks and learns the difference; the other remembers nothing between two questions, so
 //! that loss, doubling and order of datagrams cost bytes and time, never a wrong result.
 
+pub mod activity;
 pub mod full;
+pub mod merkle;
 pub mod method;
+mod parts;
 pub mod peel_back;
 pub mod range;
 mod set;
@@ -78,6 +90,38 @@ pub struct Difference<K> {
 impl<K> Default for Difference<K> {
     fn default() -> Self {
         Self { theirs: Vec::new(), ours: Vec::new() }
+    }
+}
+
+impl<K> Difference<K> {
+    /// The same as the other side sees it.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { theirs: self.ours, ours: self.theirs }
+    }
+}
+
+impl<K: Clone + Ord> Difference<K> {
+    /// Adds in what `ours` and `theirs`, each in order, differ.
+    fn compare(&mut self, ours: &[K], theirs: &[K]) {
+        let only = |these: &[K], others: &[K]| -> Vec<K> {
+            these.iter().filter(|key| others.binary_search(key).is_err()).cloned().collect()
+        };
+        self.theirs.extend(only(theirs, ours));
+        self.ours.extend(only(ours, theirs));
+    }
+
+    /// The end of a session: what was found must take the sum of ours to that of theirs.
+    fn prove<A>(&mut self, bits: fn(&K) -> u128, ours: u128, theirs: [u8; 16]) -> Step<A, K> {
+        let mut found = core::mem::take(self);
+        let sum = |keys: &[K]| keys.iter().map(bits).fold(0, u128::wrapping_add);
+        let reached = ours.wrapping_add(sum(&found.theirs)).wrapping_sub(sum(&found.ours));
+        if reached.to_le_bytes() != theirs {
+            return Step::Ended(End::Inconsistent);
+        }
+        found.theirs.sort_unstable();
+        found.ours.sort_unstable();
+        Step::Done(found)
     }
 }
 

@@ -33,14 +33,12 @@ use alloc::vec::Vec;
 use gossip_core::message;
 use gossip_core::wire::{Bounded, Wire};
 
+use super::parts::Parts;
 use super::{Difference, End, Item, Reconcile, Sorted};
 use crate::page::MESSAGE;
 
 /// Items in an answer.
 pub const ITEMS: usize = 38;
-
-/// How often in a row nothing may come. Our choice, as for [ranges](super::range).
-const SILENCES: u32 = 16;
 
 message! {
     /// What one side asks of the other.
@@ -91,27 +89,21 @@ pub type Step = super::Step<Ask, Item>;
 #[derive(Clone, Debug)]
 pub struct Session {
     nonce: [u8; 4],
-    /// The items before this one are not known.
-    before: Option<Item>,
-    /// The sum of the other side's set.
-    sum: Option<[u8; 16]>,
+    /// What comes before an item.
+    pages: Parts<Option<Item>>,
     found: Difference<Item>,
-    /// Answers that may still be taken.
-    left: u32,
-    silences: u32,
 }
 
 impl Session {
     /// Opens a session that takes `most` answers at most, named by 32 random bits.
     pub fn open(nonce: [u8; 4], most: u32) -> (Self, Ask) {
-        let found = Difference::default();
-        let session = Self { nonce, before: None, sum: None, found, left: most, silences: 0 };
+        let session = Self { nonce, pages: Parts::new(None, most), found: Difference::default() };
         let ask = session.ask();
         (session, ask)
     }
 
-    const fn ask(&self) -> Ask {
-        Ask { nonce: self.nonce, before: self.before }
+    fn ask(&self) -> Ask {
+        Ask { nonce: self.nonce, before: self.pages.asked().first().copied().flatten() }
     }
 }
 
@@ -128,14 +120,12 @@ impl Reconcile for Session {
 
     fn take(&mut self, set: &Sorted, answer: &Answer) -> Step {
         let Answer { nonce, before, sum, rest, items } = answer;
-        if *nonce != self.nonce || *before != self.before {
+        if *nonce != self.nonce {
             return Step::Wait;
         }
-        if *self.sum.get_or_insert(*sum) != *sum {
-            return Step::Ended(End::Restless);
+        if let Err(step) = self.pages.settle(*before, *sum) {
+            return step;
         }
-        let Some(left) = self.left.checked_sub(1) else { return Step::Ended(End::TooMany) };
-        (self.left, self.silences) = (left, 0);
         let inside = before.is_none_or(|before| items.iter().all(|item| *item < before));
         if !inside || !items.is_sorted_by(|a, b| a < b) {
             return Step::Ended(End::Inconsistent);
@@ -143,22 +133,21 @@ impl Reconcile for Session {
         let first = items.first().copied();
         let start = first.map_or(0, |first| set.before(&first));
         let end = end(set, *before).max(start);
+        self.found.compare(&set.items()[start..end], items);
         if set.sum(0..start).to_le_bytes() == *rest {
-            set.compare(start..end, items, &mut self.found);
-            return set.prove(core::mem::take(&mut self.found), *sum);
+            return self.found.prove(Item::bits, set.total(), *sum);
         }
-        let Some(first) = first else { return Step::Ended(End::Inconsistent) };
-        set.compare(start..end, items, &mut self.found);
-        self.before = Some(first);
+        if first.is_none() {
+            return Step::Ended(End::Inconsistent);
+        }
+        self.pages.push(first);
+        self.pages.next(1);
         Step::Ask(self.ask())
     }
 
     fn silence(&mut self, _: &Sorted) -> Step {
-        self.silences += 1;
-        if self.silences >= SILENCES {
-            return Step::Ended(End::Silent);
-        }
-        Step::Ask(self.ask())
+        let ask = self.ask();
+        self.pages.silences.again(ask)
     }
 
     fn answer(set: &Sorted, ask: &Ask, most: usize) -> Vec<Answer> {

@@ -39,6 +39,7 @@ use alloc::vec::Vec;
 use gossip_core::message;
 use gossip_core::wire::{Bounded, Wire};
 
+use super::parts::Parts;
 pub use super::sorted::{Item, Sorted};
 use super::{End, Reconcile};
 use crate::page::MESSAGE;
@@ -51,10 +52,6 @@ pub const PARTS: usize = 16;
 
 /// Ranges in a question, and therefore answers on their way. Our choice: a datagram's worth.
 pub const RANGES: usize = 16;
-
-/// How often in a row nothing may come. Our choice: with 10 % lost each way, a lone question goes
-/// unanswered as often once in 10^11.
-const SILENCES: u32 = 16;
 
 message! {
     /// All items from one to another, both included.
@@ -154,44 +151,22 @@ pub type Step = super::Step<Ask, Item>;
 #[derive(Clone, Debug)]
 pub struct Session {
     nonce: [u8; 4],
-    /// The sum of the other side's set.
-    sum: Option<[u8; 16]>,
-    /// Ranges that were asked about.
-    asked: Vec<Range>,
-    /// Ranges to ask about.
-    open: Vec<Range>,
+    ranges: Parts<Range>,
     found: Difference,
-    /// Answers that may still be taken.
-    left: u32,
-    silences: u32,
 }
 
 impl Session {
     /// Opens a session that takes `most` answers at most, named by 32 random bits.
     pub fn open(nonce: [u8; 4], most: u32) -> (Self, Ask) {
-        let mut session = Self {
-            nonce,
-            sum: None,
-            asked: Vec::new(),
-            open: Vec::from([Range { from: Item::FIRST, to: Item::LAST }]),
-            found: Difference::default(),
-            left: most,
-            silences: 0,
-        };
+        let all = Range { from: Item::FIRST, to: Item::LAST };
+        let session = Self { nonce, ranges: Parts::new(all, most), found: Difference::default() };
         let ask = session.ask();
         (session, ask)
     }
 
-    /// Asks about the next ranges.
-    fn ask(&mut self) -> Ask {
-        let first = self.open.len().saturating_sub(RANGES);
-        self.asked = self.open.split_off(first);
-        self.question()
-    }
-
-    fn question(&self) -> Ask {
+    fn ask(&self) -> Ask {
         let mut ranges = Bounded::new();
-        ranges.fill(self.asked.iter().copied());
+        ranges.fill(self.ranges.asked().iter().copied());
         Ask { nonce: self.nonce, ranges }
     }
 
@@ -200,7 +175,7 @@ impl Session {
         if !inside || !theirs.is_sorted_by(|a, b| a < b) {
             return false;
         }
-        set.compare(places(set, range), theirs, &mut self.found);
+        self.found.compare(&set.items()[places(set, range)], theirs);
         true
     }
 
@@ -214,7 +189,7 @@ impl Session {
         for part in parts {
             let range = Range { from, to: part.to };
             if short(set.sum(places(set, &range))) != part.sum {
-                self.open.push(range);
+                self.ranges.push(range);
             }
             from = part.to.next();
         }
@@ -229,36 +204,30 @@ impl Reconcile for Session {
     type Key = Item;
 
     fn take(&mut self, set: &Sorted, answer: &Answer) -> Step {
-        let asked = self.asked.iter().position(|range| *range == answer.range);
-        let (true, Some(at)) = (answer.nonce == self.nonce, asked) else { return Step::Wait };
-        if *self.sum.get_or_insert(answer.sum) != answer.sum {
-            return Step::Ended(End::Restless);
+        if answer.nonce != self.nonce {
+            return Step::Wait;
         }
-        let Some(left) = self.left.checked_sub(1) else { return Step::Ended(End::TooMany) };
-        self.left = left;
-        self.silences = 0;
-        self.asked.swap_remove(at);
+        if let Err(step) = self.ranges.settle(answer.range, answer.sum) {
+            return step;
+        }
         let sound = match &answer.body {
             Body::Items(theirs) => self.compare(set, &answer.range, theirs),
             Body::Parts(parts) => self.divide(set, &answer.range, parts),
         };
         if !sound {
             Step::Ended(End::Inconsistent)
-        } else if !self.asked.is_empty() {
+        } else if !self.ranges.asked().is_empty() {
             Step::Wait
-        } else if !self.open.is_empty() {
+        } else if self.ranges.next(RANGES) {
             Step::Ask(self.ask())
         } else {
-            set.prove(core::mem::take(&mut self.found), answer.sum)
+            self.found.prove(Item::bits, set.total(), answer.sum)
         }
     }
 
     fn silence(&mut self, _: &Sorted) -> Step {
-        self.silences += 1;
-        if self.silences >= SILENCES {
-            return Step::Ended(End::Silent);
-        }
-        Step::Ask(self.question())
+        let ask = self.ask();
+        self.ranges.silences.again(ask)
     }
 
     fn answer(set: &Sorted, ask: &Ask, most: usize) -> Vec<Answer> {

@@ -25,14 +25,22 @@ impl Known {
     /// [identifier](Fingerprint::id) the least is taken; those who do not know the secret of the
     /// fingerprints bring none about.
     pub fn new(prints: impl IntoIterator<Item = Fingerprint>) -> Self {
-        let mut prints: Vec<Fingerprint> = prints.into_iter().collect();
+        let mut known = Self::default();
+        known.extend(prints);
+        known
+    }
+
+    /// Adds elements, but for those whose identifier is there.
+    pub(super) fn extend(&mut self, prints: impl IntoIterator<Item = Fingerprint>) {
+        let is_new = |print: &Fingerprint| !self.has(print.id());
+        let mut prints: Vec<Fingerprint> = prints.into_iter().filter(is_new).collect();
         prints.sort_unstable_by_key(|print| (print.id(), *print));
         prints.dedup_by_key(|print| print.id());
-        let mut sketch = SetSketch::default();
         for &print in &prints {
-            sketch.insert(print);
+            self.sketch.insert(print);
         }
-        Self { ids: prints.into_iter().map(Fingerprint::id).collect(), sketch }
+        self.ids.extend(prints.into_iter().map(Fingerprint::id));
+        self.ids.sort_unstable();
     }
 
     /// The sketches.

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use gossip_core::message;
 
-use super::{Difference, End, Step};
 use crate::sketch::Fingerprint;
 
 message! {
@@ -34,7 +33,7 @@ impl Item {
         Fingerprint(self.bits())
     }
 
-    const fn bits(&self) -> u128 {
+    pub(super) const fn bits(&self) -> u128 {
         u128::from_be_bytes(self.print)
     }
 
@@ -66,17 +65,23 @@ pub struct Sorted {
 impl Sorted {
     /// Sorts items, and drops those that are there twice.
     pub fn new(items: impl IntoIterator<Item = Item>) -> Self {
-        let mut items: Vec<Item> = items.into_iter().collect();
-        items.sort_unstable();
-        items.dedup();
-        let mut sums = Vec::with_capacity(items.len() + 1);
-        sums.push(0);
+        let mut sorted = Self::default();
+        sorted.extend(items);
+        sorted
+    }
+
+    /// Adds items, but for those that are there.
+    pub(super) fn extend(&mut self, items: impl IntoIterator<Item = Item>) {
+        self.items.extend(items);
+        self.items.sort();
+        self.items.dedup();
+        self.sums.clear();
+        self.sums.push(0);
         let mut sum = 0u128;
-        for item in &items {
+        for item in &self.items {
             sum = sum.wrapping_add(item.bits());
-            sums.push(sum);
+            self.sums.push(sum);
         }
-        Self { items, sums }
     }
 
     /// All items, in order.
@@ -103,38 +108,5 @@ impl Sorted {
     /// The sum of all fingerprints.
     pub(super) fn total(&self) -> u128 {
         self.sum(0..self.items.len())
-    }
-
-    /// Adds to `found` in what the items of some places and `theirs`, in order, differ.
-    pub(super) fn compare(
-        &self,
-        places: Range<usize>,
-        theirs: &[Item],
-        found: &mut Difference<Item>,
-    ) {
-        let ours = &self.items[places];
-        let only = |these: &[Item], others: &[Item]| -> Vec<Item> {
-            let missing = |item: &&Item| others.binary_search(item).is_err();
-            these.iter().filter(missing).copied().collect()
-        };
-        found.theirs.extend(only(theirs, ours));
-        found.ours.extend(only(ours, theirs));
-    }
-
-    /// The end of a session: the difference must take our sum to theirs.
-    pub(super) fn prove<A>(&self, mut found: Difference<Item>, theirs: [u8; 16]) -> Step<A, Item> {
-        let mut sum = self.total();
-        for item in &found.theirs {
-            sum = sum.wrapping_add(item.bits());
-        }
-        for item in &found.ours {
-            sum = sum.wrapping_sub(item.bits());
-        }
-        if sum.to_le_bytes() != theirs {
-            return Step::Ended(End::Inconsistent);
-        }
-        found.theirs.sort_unstable();
-        found.ours.sort_unstable();
-        Step::Done(found)
     }
 }

@@ -166,16 +166,18 @@ fn refused_entries_do_not_starve_the_rest() {
 /// With the longest keys and values that build, one entry fills a message, and none is too long.
 #[test]
 fn the_longest_entries_fit_a_datagram() {
-    type Long = Replica<u32, 100, 1_001>;
-    type Longest = Message<u32, 100, 1_001>;
+    type Long = Replica<u32, 100, 936>;
+    type Longest = Message<u32, 100, 936>;
     const { assert!(Longest::MAX_LEN <= BUDGET - FRAME_OVERHEAD) }
-    assert_eq!(Update::<u32, 100, 1_001>::MAX_LEN, gossip_entropy::page::PAGE);
+    assert_eq!(Update::<u32, 100, 936>::MAX_LEN, gossip_entropy::page::PAGE);
 
     let entry = |key: u32| {
-        let (key, value) = (format!("{key:0>100}"), format!("{key:0>1001}"));
+        let (key, value) = (format!("{key:0>100}"), format!("{key:0>936}"));
         let stamp = gossip_entropy::Stamp { micros: u64::MAX, count: u32::MAX, origin: u32::MAX };
         let blob = gossip_core::Blob::new(value).unwrap();
-        Update::new(gossip_core::Blob::new(key).unwrap(), stamp, Some(blob))
+        let key = gossip_core::Blob::new(key).unwrap();
+        let signature = gossip_core::Blob::new([7; gossip_entropy::signed::SIGNATURE]).unwrap();
+        Update { signature, ..Update::new(key, stamp, Some(blob)) }
     };
     assert_eq!(entry(1).encoded_len(), gossip_entropy::page::PAGE);
     let mut page = gossip_entropy::Page::<_, { gossip_entropy::page::PAGE }>::new();

@@ -49,7 +49,8 @@ fn run(
     drive(session, first, [here, there], loss, Wire::encoded_len, random)
 }
 
-const METHODS: [&str; 5] = ["automatic", "full", "sketch", "range", "peel-back"];
+const METHODS: [&str; 7] =
+    ["automatic", "full", "sketch", "merkle", "range", "peel-back", "activity"];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]

@@ -15,6 +15,8 @@ use gossip_core::sim::link::{Latency, Network};
 use gossip_core::{PeerId, Protocol, Random, stack};
 use gossip_entropy::{Command, Config, Replica, Stamp};
 
+use crate::soak;
+
 stack! {
     /// A replica that knows all others.
     struct Site<I: PeerId> {
@@ -184,9 +186,11 @@ fn without_certificates_deleted_keys_come_back() {
     assert!(back.len() >= 3, "the control passes: {back:?}");
 }
 
+/// Seeds can be run over several sittings: `GOSSIP_SEEDS=0..100`, then `100..200`, and so on.
 #[test]
 #[ignore = "soak: 100,000 operations on 1,000 seeds"]
 fn soak_ten_replicas_lose_nothing_acknowledged_and_resurrect_nothing() {
-    let outcome = (0..1_000).try_for_each(|seed| run(seed, 100_000, Config::default()));
+    let mut seeds = soak::seeds("ten replicas", 1_000);
+    let outcome = seeds.try_for_each(|seed| run(seed, 100_000, Config::default()));
     assert_eq!(outcome, Ok(()));
 }

@@ -2,14 +2,14 @@
 //! in-memory transport with faults around it, in virtual time. The numbers are those of the table
 //! in the crate's README.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use gossip_core::membership::{Event, State};
+use gossip_core::membership::{Deaf, Event, State};
 use gossip_core::random::Key;
 use gossip_core::sim::link::{Latency, Network};
 use gossip_core::{Counts, Peers};
@@ -235,7 +235,7 @@ async fn who_lost_its_disk_is_taken_back() {
 
 /// Failure 9: one direction of a link is cut, and another node loses a third of everything, for
 /// five minutes. Nobody is declared dead, although the one that is not heard cannot answer
-/// directly.
+/// directly; and both ends say who does not hear whom.
 #[tokio::test(start_paused = true)]
 async fn a_link_that_works_one_way_kills_nobody() {
     let (hub, faults) = (Hub::new(), faults());
@@ -249,6 +249,15 @@ async fn a_link_that_works_one_way_kills_nobody() {
         .unwrap();
     let dead = deaths(&nodes, 5 * MINUTE, &[]).await;
     assert!(dead.is_empty(), "{dead:?}");
+    // Whom the grey one answers, and who answers it, is a matter of luck.
+    let mut told = BTreeMap::new();
+    for (at, node) in nodes.iter().enumerate().filter(|(at, _)| *at != 5) {
+        let unheard = node.read(|agent| agent.members.unheard().collect::<Vec<_>>());
+        let others = unheard.into_iter().filter(|(peer, _)| *peer != addr(5));
+        told.extend(others.map(|(peer, deaf)| ((at, peer), deaf)));
+    }
+    let both = [((3, addr(4)), Deaf::Me), ((4, addr(3)), Deaf::Peer)];
+    assert_eq!(told, BTreeMap::from(both), "who does not hear whom");
     // The control: with both directions of all its links cut it is dead.
     faults.isolate([addr(4)]);
     let dead = deaths(&nodes, MINUTE, &[4]).await;

@@ -74,6 +74,14 @@ impl Namespace {
         assert!(self.filter(&format!("4,32 0 0 {random},53 1 0 {most},6 0 0 2,6 0 0 0")));
     }
 
+    /// What a server at this port of 127.0.0.1 answers.
+    fn http(&self, port: u16, path: &str) -> String {
+        let mut command = self.enter();
+        let get = format!("GET {path} HTTP/1.0\\r\\n\\r\\n");
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; printf '{get}' >&3; cat <&3");
+        said(command.args(["bash", "-c", &script])).out
+    }
+
     fn heal(&self) {
         assert!(self.filter("1,6 0 0 0"));
     }
@@ -144,15 +152,19 @@ fn has(place: &Place, of: u8, key: &str, value: &str) {
 }
 
 /// Failures 10 and 11: two processes and one are cut apart for longer than suspicions last. The one
-/// says that it is isolated. When packets pass again all are one cluster, and what was written on
-/// either side is on both.
+/// says that it is isolated: in its log, by its metric, and by not being ready. When packets pass
+/// again all are one cluster, and what was written on either side is on both.
 #[test]
 fn processes_that_were_cut_apart_are_one_cluster_again() {
     let Some(network) = Namespace::new() else { return };
     let place = Place::new();
     let (left, right) = ([1, 2], [1 + SIDE]);
     let all = [&left[..], &right].concat();
-    let _agents = network.cluster(&place, &all, "50ms");
+    let mut agents = network.cluster(&place, &all[..2], "50ms");
+    let args = ["--tick", "50ms", "--join", "127.0.0.1:7000", "--metrics", "127.0.0.1:9000"];
+    agents.push(network.agent(&place, right[0], &args));
+    alive(&place, &all, &all);
+    assert!(network.http(9000, "/readyz").contains("200 OK"));
     network.split();
     alive(&place, &left, &left);
     alive(&place, &right, &right);
@@ -160,12 +172,32 @@ fn processes_that_were_cut_apart_are_one_cluster_again() {
         info if info["status"] == "isolated" => Ok(()),
         info => Err(info["status_text"].to_string()),
     });
+    agents[2].log.wait_for("isolated: nothing heard for");
+    assert!(network.http(9000, "/readyz").contains("503 Service Unavailable"));
+    let metrics = network.http(9000, "/metrics");
+    assert!(metrics.lines().any(|line| line == "gossip_isolated 1"), "{metrics}");
     set(&place, left[0], "left", "written");
     set(&place, right[0], "right", "written");
     network.heal();
     alive(&place, &all, &all);
     has(&place, right[0], "left", "written");
     has(&place, left[1], "right", "written");
+}
+
+/// Failure 9: one direction of a link between two of three processes is cut: both say so in their
+/// logs, and nobody is declared dead.
+#[test]
+fn processes_say_who_does_not_hear_whom() {
+    let Some(network) = Namespace::new() else { return };
+    let place = Place::new();
+    let agents = network.cluster(&place, &[1, 2, 3], "50ms");
+    network.cut(1, 2);
+    for agent in &agents[..2] {
+        agent.log.wait_for("unheard addr=");
+    }
+    alive(&place, &[1, 2, 3], &[1, 2, 3]);
+    network.heal();
+    agents[1].log.wait_for("heard again addr=");
 }
 
 /// The long form: twelve processes at a round in 200 ms; then one packet in five is lost for a

@@ -35,7 +35,18 @@ pub struct Config {
     pub shuffle_passive: usize,
     /// Steps a shuffle is carried on, at least 1.
     pub shuffle_ttl: u8,
-    /// Rounds without a sign of life after which a link is given up, at least 1.
+    /// Rounds between two shuffles, in the long run. They come each round at first, and again when
+    /// a neighbour falls silent or is gone; as long as none is, the pause doubles up to so many. 1:
+    /// each round, as in the paper's simulations. What it may be is a matter of how many nodes go
+    /// in a round: a shuffle of the paper's sizes brings 4 peers that live for sure and 4 of the
+    /// spares of somebody, in place of spares of whom a share f is gone. With a share c of all
+    /// nodes gone in a round, and 30 spares, that is in balance at f = 30/8 c pause; a repair asks
+    /// 8 spares, so up to 1/2 is harmless: a pause of 64 is for lives of 500 rounds and more.
+    pub shuffle_pause: u16,
+    /// Rounds between two keep-alives over a link; 1: each round. At most `silence`.
+    pub keep_alive: u16,
+    /// Rounds without a sign of life after which a link is given up, at least 1: `silence /
+    /// keep_alive` keep-alives in a row were lost then.
     pub silence: u16,
     /// How long a request for a link may go unanswered, above zero.
     pub patience: Duration,
@@ -58,6 +69,8 @@ impl Default for Config {
             shuffle_active: 3,
             shuffle_passive: 4,
             shuffle_ttl: 6,
+            shuffle_pause: 1,
+            keep_alive: 1,
             silence: 5,
             patience: crate::exchange::PATIENCE,
             recontact: true,
@@ -89,6 +102,11 @@ impl Config {
             .unless(self.shuffle_ttl >= 1)?;
         ParameterError::new("silence", self.silence.into(), "rounds", "at least 1")
             .unless(self.silence >= 1)?;
+        ParameterError::new("shuffle pause", self.shuffle_pause.into(), "rounds", "at least 1")
+            .unless(self.shuffle_pause >= 1)?;
+        let bound = "1 to the silence";
+        ParameterError::new("keep-alive", self.keep_alive.into(), "rounds", bound)
+            .unless((1..=self.silence).contains(&self.keep_alive))?;
         let patience = self.patience.as_micros();
         ParameterError::new("patience", patience as f64, "microseconds", "above 0")
             .unless(patience > 0)?;

@@ -12,7 +12,8 @@
 //!               it grants into a free place. Spares that do not answer are forgotten
 //! no room left: a link that must be made takes the place of a random one, which is told
 //! every round:  a walk carries some links and spares; its end answers with as many spares; both
-//!               keep what they learn over what they gave
+//!               keep what they learn over what they gave. While no neighbour dies it may come ever
+//!               less often
 //! ```
 //!
 //! # What holds
@@ -23,9 +24,9 @@
 //! far less (`tests/it/hyparview.rs` shows both).
 //!
 //! Links are the same from either end, except for as long as news of them is on its way. Every
-//! round each end tells the other that it has the link; who has no such link says so, and a link
-//! over which nothing came for `silence` rounds is given up. So a link that only one end has goes
-//! within `silence + 1` rounds of that end, whatever is lost.
+//! round, or every few, each end tells the other that it has the link; who has no such link says
+//! so, and a link over which nothing came for `silence` rounds is given up. So a link that only one
+//! end has goes within `silence + 1` rounds of that end, whatever is lost.
 //!
 //! # Deviations from the paper
 //!
@@ -34,6 +35,8 @@
 //! - In a round a node asks at most 8 spares that answer, and none that has refused or left it.
 //!   Else some would never stop: nodes whose only spare is the contact push each other out, and
 //!   three with one place left, each of which asks the next, all grant what all must then decline.
+//! - Shuffles may come ever less often while no neighbour dies ([`Config::shuffle_pause`]): each
+//!   one is some seven datagrams.
 //! - As many spares are asked at a time as there are free places, at most 8, one of them urgently.
 //! - The contact is asked again at a decaying rate, and when no link is left: newcomers that the
 //!   contact let go of again may know only each other. A node that has links is carried on a walk
@@ -51,6 +54,7 @@ pub use self::message::{Message, SHUFFLE_MAX, Walk};
 use self::passive::Passive;
 use crate::error::ParameterError;
 use crate::id::PeerId;
+use crate::pace::Pace;
 use crate::peers::Peers;
 use crate::protocol::{Context, Layer, Protocol};
 use crate::random::Random;
@@ -118,6 +122,7 @@ pub struct HyParView<I, const A: usize, const B: usize> {
     /// The shuffle that may be answered, and the spares told in it.
     shuffle: Option<u32>,
     given: ArrayVec<I, SHUFFLE_MAX>,
+    shuffles: Pace,
     contact: Contact<I>,
     /// Walks from the contact that may still be sent, in rounds to come.
     walks: u8,
@@ -130,7 +135,7 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
     /// # Errors
     ///
     /// If a size is 0 or above its capacity, PRWL above ARWL, ka + kp above 16, or the shuffles'
-    /// TTL, the silence or the patience 0.
+    /// TTL or pause, the silence or the patience 0, or keep-alives rarer than the silence.
     pub fn new(config: Config) -> Result<Self, ParameterError> {
         let [size, passive] = config.check(A, B)?;
         Ok(Self {
@@ -143,6 +148,7 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
             asked: 0,
             shuffle: None,
             given: ArrayVec::new(),
+            shuffles: Pace::new(),
             contact: Contact::none(),
             walks: 0,
             changes: 0,
@@ -297,9 +303,18 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
         {
             let gone = self.unlink_at(at, cx);
             cx.send(gone, Message::Disconnect);
+            self.shuffles.hurry(now);
             cx.count("silent link");
         }
-        self.links.iter().for_each(|link| cx.send(link.peer, Message::KeepAlive));
+        if now.is_multiple_of(self.config.keep_alive.into()) {
+            self.links.iter().for_each(|link| cx.send(link.peer, Message::KeepAlive));
+        }
+    }
+
+    /// Whether it is time to shuffle: ever less often while no neighbour is lost.
+    fn shuffles_now(&mut self, cx: &mut impl Context<Self>) -> bool {
+        let most = self.config.shuffle_pause;
+        most == 1 || self.shuffles.due(most, cx.round(), cx.rng())
     }
 
     fn begin_shuffle(&mut self, cx: &mut impl Context<Self>) {
@@ -478,7 +493,9 @@ impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParVie
         self.keep_alive(cx);
         self.ask_contact(cx);
         self.repair(cx);
-        self.begin_shuffle(cx);
+        if self.shuffles_now(cx) {
+            self.begin_shuffle(cx);
+        }
     }
 
     fn on_message(&mut self, _: &D, from: I, message: Self::Message, cx: &mut impl Context<Self>) {
@@ -514,6 +531,9 @@ impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParVie
     }
 
     fn on_unreachable(&mut self, _: &D, peer: I, cx: &mut impl Context<Self>) {
+        if self.has_link(peer) {
+            self.shuffles.hurry(cx.round());
+        }
         self.forget(peer, cx);
         self.repair(cx);
     }

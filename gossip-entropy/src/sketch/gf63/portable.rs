@@ -9,46 +9,64 @@ use super::reduce;
 
 const EVERY_FOURTH: u128 = 0x1111_1111_1111_1111_1111_1111_1111_1111;
 
-/// The unreduced product.
-#[inline]
-const fn wide(a: u64, b: u64) -> u128 {
-    let mut sums = [0_u128; 4];
-    let low = a & ((1 << 60) - 1);
-    let mut i = 0;
-    while i < 4 {
-        let part = (low & (EVERY_FOURTH as u64) << i) as u128;
-        let mut j = 0;
-        while j < 4 {
-            sums[(i + j) % 4] ^= part * (b & (EVERY_FOURTH as u64) << j) as u128;
-            j += 1;
+/// A sum of unreduced products.
+struct Sum {
+    /// In the part number k the bits k, k + 4, ... are right, whatever is between them.
+    parts: [u128; 4],
+    /// What the three bits above come to.
+    above: u128,
+}
+
+impl Sum {
+    const ZERO: Self = Self { parts: [0; 4], above: 0 };
+
+    #[inline]
+    const fn add(&mut self, a: u64, b: u64) {
+        let low = a & ((1 << 60) - 1);
+        let mut i = 0;
+        while i < 4 {
+            let part = (low & (EVERY_FOURTH as u64) << i) as u128;
+            let mut j = 0;
+            while j < 4 {
+                self.parts[(i + j) % 4] ^= part * (b & (EVERY_FOURTH as u64) << j) as u128;
+                j += 1;
+            }
+            i += 1;
         }
-        i += 1;
+        let mut bit = 60;
+        while bit < 63 {
+            let if_set = (a >> bit & 1).wrapping_neg() & b;
+            self.above ^= (if_set as u128) << (bit - 60);
+            bit += 1;
+        }
     }
-    let mut product = 0;
-    let mut k = 0;
-    while k < 4 {
-        product |= sums[k] & EVERY_FOURTH << k;
-        k += 1;
+
+    /// The element that it stands for. Bits between those that are right are left out here, once.
+    #[inline]
+    const fn reduced(self) -> u64 {
+        let mut product = self.above << 60;
+        let mut k = 0;
+        while k < 4 {
+            product ^= self.parts[k] & EVERY_FOURTH << k;
+            k += 1;
+        }
+        reduce(product as u64, (product >> 64) as u64)
     }
-    let mut bit = 60;
-    while bit < 63 {
-        let all_if_set = ((a >> bit & 1) as u128).wrapping_neg();
-        product ^= all_if_set & (b as u128) << bit;
-        bit += 1;
-    }
-    product
 }
 
-const fn reduced(product: u128) -> u64 {
-    reduce(product as u64, (product >> 64) as u64)
-}
-
+#[inline]
 pub(super) const fn mul(a: u64, b: u64) -> u64 {
-    reduced(wide(a, b))
+    let mut sum = Sum::ZERO;
+    sum.add(a, b);
+    sum.reduced()
 }
 
 pub(super) fn dot(a: &[u64], b: &[u64]) -> u64 {
-    reduced(a.iter().zip(b).fold(0, |sum, (&a, &b)| sum ^ wide(a, b)))
+    let mut sum = Sum::ZERO;
+    for (&a, &b) in a.iter().zip(b) {
+        sum.add(a, b);
+    }
+    sum.reduced()
 }
 
 pub(super) fn add_scaled(to: &mut [u64], by: u64, from: &[u64]) {

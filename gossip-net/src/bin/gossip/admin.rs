@@ -162,8 +162,10 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
         }
         Request::List { prefix } => Ok(node.read(|agent| {
             let rows = agent.data.prefix(prefix.as_bytes());
-            let row =
-                |(key, value)| json!({ "key": views::text(key), "value": large::value(agent, value) });
+            let row = |(key, value)| {
+                let shown = large::value(agent, value);
+                json!({ "key": views::text(key), "value": shown })
+            };
             rows.map(row).collect()
         })),
         Request::Set { key, value } => {

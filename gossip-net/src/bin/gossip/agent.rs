@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gossip_core::{Finite, Peers, Wire, membership};
-use gossip_net::lane::Lane;
 use gossip_net::state::Identity;
 use gossip_net::{Builder, Delivery, Handle, Keyring, SpawnError};
 use tokio::sync::{mpsc, oneshot};
@@ -117,10 +116,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
         parts.spawn(scrape::serve(scrapes, Arc::clone(&running)));
     }
     parts.spawn(large::keep(Arc::clone(&running)));
-    if let Some(certs) = &running.certs {
-        info!(addr = ?certs.lane.local_addr().ok(), "the lane is open");
-        parts.spawn(certs::watch(Arc::clone(certs)));
-    }
+    parts.spawn(certs::watch(running.certs.clone()));
     parts.spawn(contacts.ask(node.clone()));
     parts.spawn(bridge::build(node.clone(), running.config.tick));
     parts.spawn(measure(node.clone(), running.config.load, running.config.tick));

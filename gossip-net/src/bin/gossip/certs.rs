@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gossip_net::lane::Lane;
 use gossip_net::lane::quic::{Expiry, Identity, Quic};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -102,8 +103,10 @@ impl Certs {
     }
 }
 
-/// Tells of ends that are near, for ever.
-pub(crate) async fn watch(certs: Arc<Certs>) {
+/// Tells of ends that are near, for ever; of nothing where there is no lane.
+pub(crate) async fn watch(certs: Option<Arc<Certs>>) {
+    let Some(certs) = certs else { return };
+    info!(addr = ?certs.lane.local_addr().ok(), "the lane is open");
     let mut watches = [Watch::default(); 2];
     loop {
         for (watch, (what, left)) in watches.iter_mut().zip(certs.left()) {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gossip_core::membership::{self, Why};
+use gossip_core::membership::{self, Deaf, Why};
 use gossip_dissem::rumor;
 use gossip_entropy::blobs;
 use gossip_net::{Delivery, Status};
@@ -105,6 +105,22 @@ fn member(
             json!({ "event": "refuted", "incarnation": incarnation })
         }
         membership::Event::Duplicate => json!({ "event": "duplicate" }),
+        membership::Event::Unheard { peer, deaf } => {
+            let [hears_not, not_heard] = match deaf {
+                Deaf::Peer => ["peer", "this node"],
+                Deaf::Me => ["this node", "peer"],
+            };
+            json!({
+                "event": "unheard",
+                "addr": peer,
+                "name": name(peer),
+                "deaf": hears_not,
+                "unheard": not_heard,
+            })
+        }
+        membership::Event::HeardAgain(peer) => {
+            json!({ "event": "heard again", "addr": peer, "name": name(peer) })
+        }
         membership::Event::Isolated(alone) => json!({ "event": "isolated", "alone": alone }),
         _ => return None,
     })
@@ -181,6 +197,7 @@ impl Journal {
         let Some(happened) = happened else { return };
         let (kind, loud) = match event {
             Told::members(membership::Event::Duplicate) => ("duplicate", true),
+            Told::members(membership::Event::Unheard { .. }) => ("unheard", true),
             Told::members(_) => ("member", true),
             Told::news(_) => ("news", false),
             Told::data(_) => ("value", false),
@@ -194,6 +211,7 @@ impl Journal {
                     (_, "duplicate") => {
                         error!("another node has this node's address: one of the two must stop");
                     }
+                    (_, "unheard") => warn!("{}", line(&happened)),
                     (true, _) => info!("{}", line(&happened)),
                     (false, _) => debug!("{}", line(&happened)),
                 }

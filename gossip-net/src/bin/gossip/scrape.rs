@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gossip_core::Peers;
-use gossip_core::membership::State;
+use gossip_core::membership::{Deaf, State};
 use metrics::{counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -121,6 +121,10 @@ fn describe() {
     describe_gauge!("gossip_incarnation", "This node's incarnation.");
     describe_gauge!("gossip_health_score", "Lifeguard's local health; 0 is well.");
     describe_gauge!("gossip_unanswered", "Whether no member answers its probes any more.");
+    describe_gauge!(
+        "gossip_links_unheard",
+        "Live members whose link to this node is cut, by which end does not hear."
+    );
     describe_gauge!("gossip_view_peers", "Peers in the partial view.");
     describe_gauge!("gossip_rumors_hot", "Rumors that are being spread.");
     describe_gauge!("gossip_store_keys", "Keys of the store that have values.");
@@ -155,6 +159,10 @@ fn record(running: &Running) {
         gauge!("gossip_incarnation").set(f64::from(members.incarnation()));
         gauge!("gossip_health_score").set(f64::from(members.health()));
         gauge!("gossip_unanswered").set(f64::from(u8::from(members.is_isolated())));
+        for (who, deaf) in [("me", Deaf::Me), ("peer", Deaf::Peer)] {
+            let count = members.unheard().filter(|unheard| unheard.1 == deaf).count();
+            gauge!("gossip_links_unheard", "deaf" => who).set(count as f64);
+        }
         gauge!("gossip_view_peers").set(agent.peers.degree() as f64);
         gauge!("gossip_rumors_hot").set(agent.news.hot() as f64);
         gauge!("gossip_store_keys").set(agent.data.len() as f64);

@@ -87,7 +87,7 @@ const SUSPECTED: Option<&str> = Some(
     "a suspicion may be contradicted before it is a death; chitchat's detector hears silence alone",
 );
 const OVERLAY: Option<&str> = Some(
-    "ours runs a membership and an overlay, whose shuffles walk six steps in each period; \
+    "ours runs a membership and an overlay, which is still settling half a minute after a join; \
      memberlist has no overlay, iroh-gossip shuffles once a minute and keeps no membership",
 );
 const DATAGRAMS: Option<&str> = Some(

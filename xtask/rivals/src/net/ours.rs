@@ -1,9 +1,10 @@
 //! Ours: SWIM for the membership, and Plumtree over HyParView for publications.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use gossip_core::membership::{self, Suspicion, Swim};
-use gossip_core::sampling::HyParView;
+use gossip_core::sampling::{HyParView, hyparview};
 use gossip_core::{Blob, PeerId, Peers, Protocol, stack};
 use gossip_dissem::plumtree::{self, Plumtree};
 use gossip_net::{Delivery, Handle, Node};
@@ -13,11 +14,14 @@ use super::{Contender, PERIOD, PORT};
 
 pub(super) const NAME: &str = "ours";
 pub(super) const CONFIGURATION: &str = "Swim with Suspicion::Decimal(4.0) and gossip to 15 members \
-    a period, as memberlist's preset has; Plumtree over HyParView, both by default";
+    a period, as memberlist's preset has, and up to 24 news in a message; Plumtree asks after \
+    40 ms, again after 40, and confirms after 40, as memberlist's and QUIC's timers are for a LAN; \
+    HyParView shuffles ever less often, down to once in 64 periods (iroh-gossip's: once a \
+    minute), and keeps its links alive every 5";
 
 stack! {
     struct Stack<I: PeerId> {
-        members: Swim<I>,
+        members: Swim<I, (), 24>,
         peers: HyParView<I, 5, 30>,
         #[uses(peers)]
         news: Plumtree<I, Blob<PAYLOAD>>,
@@ -36,8 +40,23 @@ fn stack() -> Result<Stack<SocketAddr>, gossip_core::ParameterError> {
     let defaults = membership::Config::default();
     let suspicion = Suspicion::Decimal(4.0);
     let members = membership::Config { period: PERIOD, suspicion, gossip: 15, ..defaults };
-    let news = Plumtree::new(plumtree::Config::default())?;
-    Ok(Stack::new(Swim::new(members)?, HyParView::new(Default::default())?, news))
+    let overlay = hyparview::Config::default();
+    let overlay = hyparview::Config { shuffle_pause: 64, keep_alive: 5, silence: 25, ..overlay };
+    Ok(Stack::new(Swim::new(members)?, HyParView::new(overlay)?, Plumtree::new(lan())?))
+}
+
+/// Plumtree's waits, for round trips of a few milliseconds: each is some of those, and a flood's
+/// way through 200 nodes on one machine.
+fn lan() -> plumtree::Config {
+    const WAIT: Duration = Duration::from_millis(40);
+    plumtree::Config {
+        announce: WAIT / 4,
+        timeout1: WAIT,
+        timeout2: WAIT,
+        confirm: Some(WAIT),
+        repeat: Some(3 * WAIT),
+        ..plumtree::Config::default()
+    }
 }
 
 impl Contender for Rival {

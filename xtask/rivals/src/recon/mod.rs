@@ -3,8 +3,11 @@
 //!
 //! Ours runs over links that lose datagrams of both directions. The rivals leave datagrams to their
 //! users: they are measured without loss, what they say being cut into datagrams of 1,200 bytes.
+//! So are our sketches without carry-less multiplication (`portable`), our choice of a way
+//! (`automatic`), whose answers begin with a digest of 29 bytes, and digests of a tree (`tree`).
 //! Sets of one item length have the same common elements in every run; differences are drawn anew.
 
+mod link;
 #[cfg(feature = "merkle-search-tree")]
 mod merkle;
 #[cfg(feature = "negentropy")]
@@ -13,6 +16,7 @@ mod ours;
 mod report;
 #[cfg(feature = "riblt")]
 mod riblt;
+mod ways;
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -30,7 +34,7 @@ const DATAGRAM: usize = 1_200;
 /// Sizes of the difference: half of it on each side.
 const DIFFERENCES: [usize; 6] = [0, 1, 10, 100, 1_000, 10_000];
 
-/// Runs of a rival, whose sessions take time in proportion to the set; those of a difference beyond
+/// Runs without loss, which take time in proportion to the set; those of a difference beyond
 /// `LARGE` take seconds, and one must do.
 const RIVAL_RUNS: u64 = 3;
 const LARGE: usize = 1_000;
@@ -125,6 +129,8 @@ fn entries<const L: usize>(common: &[Item<L>]) -> Vec<Entry<L>> {
     vec![
         entry("ours", true, Box::new(ours::Ours::new(common, Field::detect()))),
         entry("portable", false, Box::new(ours::Ours::new(common, Field::portable()))),
+        entry("automatic", false, Box::new(ways::Choice::new(common))),
+        entry("tree", false, Box::new(ways::Tree::new(common))),
         #[cfg(feature = "riblt")]
         entry("riblt", false, Box::new(riblt::Rival::new(common))),
         #[cfg(feature = "negentropy")]

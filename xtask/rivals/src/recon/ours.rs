@@ -1,13 +1,13 @@
 //! Ours: a session of sketches.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use gossip_core::Wire;
 use gossip_core::random::Random;
-use gossip_entropy::sketch::wire::{Ask, Frame};
-use gossip_entropy::sketch::{Digest, Field, Keys, Session, SetSketch, Step, answer};
+use gossip_entropy::sketch::wire::Ask;
+use gossip_entropy::sketch::{Digest, Field, Keys, Session, SetSketch, answer};
 
-use super::{Contender, Cost, Item, Link, Own, check, timed};
+use super::link::drive;
+use super::{Contender, Cost, Item, Link, Own, check};
 
 /// The sketches of what both sides have.
 pub(super) struct Ours {
@@ -41,42 +41,6 @@ impl Ours {
     }
 }
 
-/// A link, and what has been sent over it.
-struct Wires<'a> {
-    link: Link,
-    random: &'a mut Random,
-    answers: &'a SetSketch,
-    under_way: VecDeque<Frame>,
-    cost: Cost,
-}
-
-impl Wires<'_> {
-    fn ask(&mut self, ask: &Ask) {
-        self.cost.trips += 1;
-        self.cost.requests += ask.encoded_len();
-        if self.random.chance(self.link.loss) {
-            return;
-        }
-        let answers = self.answers;
-        let frames = timed(&mut self.cost.encode, || answer(answers, ask, usize::MAX));
-        self.under_way.extend(frames);
-    }
-
-    /// The next answer that comes; `None`: all is silent.
-    fn next(&mut self) -> Option<Frame> {
-        while let Some(frame) = self.under_way.pop_front() {
-            self.cost.answers += frame.encoded_len();
-            self.cost.datagrams += 1;
-            if self.link.head > 0 {
-                self.link.head -= 1;
-            } else if !self.random.chance(self.link.loss) {
-                return Some(frame);
-            }
-        }
-        None
-    }
-}
-
 impl<const L: usize> Contender<L> for Ours {
     fn run(&self, own: &Own<L>, link: Link, random: &mut Random) -> Result<Cost, String> {
         let ((asks, ours), (answers, theirs)) = (self.side(&own[0]), self.side(&own[1]));
@@ -87,25 +51,12 @@ impl<const L: usize> Contender<L> for Ours {
             return Ok(Cost { requests: Digest::LEN, trips: 1, ..Cost::default() });
         }
         let (mut session, first) = Session::open(&asks, 0, random.next_u64());
-        let cost = Cost { requests: Digest::LEN, ..Cost::default() };
-        let mut wires = Wires { link, random, answers: &answers, under_way: VecDeque::new(), cost };
-        wires.ask(&first);
-        loop {
-            let frame = wires.next();
-            let step = timed(&mut wires.cost.decode, || match frame {
-                Some(frame) => session.take(&asks, &frame, is_ours),
-                None => session.silence(&asks),
-            });
-            match step {
-                Step::Wait => {}
-                Step::Ask(ask) => wires.ask(&ask),
-                Step::Done(found) => {
-                    check([found.ours, found.theirs], [ours, theirs])?;
-                    wires.cost.after = wires.under_way.iter().map(Frame::encoded_len).sum();
-                    return Ok(wires.cost);
-                }
-                Step::Ended(end) => return Err(format!("{end:?}")),
-            }
-        }
+        let answer = |ask: &Ask| answer(&answers, ask, usize::MAX);
+        let (found, cost) = drive(&first, link, random, answer, |frame| match frame {
+            Some(frame) => session.take(&asks, frame, is_ours),
+            None => session.silence(&asks),
+        })?;
+        check([found.ours, found.theirs], [ours, theirs])?;
+        Ok(Cost { requests: cost.requests + Digest::LEN, ..cost })
     }
 }
