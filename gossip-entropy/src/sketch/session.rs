@@ -255,9 +255,9 @@ impl Session {
         // A whole PinSketch is less than a frame, and finds what would take several.
         self.root_due = if known < CAPACITY { CAPACITY } else { 0 };
         let growth = if known < CAPACITY { self.horizon / 8 } else { self.horizon / 4 };
-        // With none so far, there are more than a PinSketch finds: two frames leave few enough.
-        let least = if self.horizon == 0 { 2 } else { 1 };
-        self.horizon = (self.horizon + growth.max(least)).min(FRAMES);
+        // The estimate was too low, or there are more than a PinSketch finds: a frame more is often
+        // still too few, and each question is a round trip.
+        self.horizon = (self.horizon + growth.max(2)).min(FRAMES);
         self.ask_for_missing()
     }
 

@@ -110,9 +110,10 @@ impl Taken {
     }
 }
 
-/// N = 10^4, 40 seeds. Measured with 300 seeds at 5 %: 95 % within 4 round trips, 99 % within twice
-/// the bytes, 94 % both. Fewer than 28 of 40 with both, if that is so, once in 10^6 changes of what
-/// is drawn. Without loss two round trips do, but where the estimate is far too low.
+/// N = 10^4, 40 seeds. Measured with 300 seeds at 5 %: 96 % within 4 round trips, 99 % within twice
+/// the bytes, 95 % both; with 150 at 3 and 8 %: 99 and 82 % both. Fewer than 28 of 40 with both, if
+/// that is so, once in 10^6 changes of what is drawn. Without loss two round trips do, but where
+/// the estimate is far too low.
 #[test]
 fn a_hundred_changes_on_each_side_end_equal_under_loss() {
     let calm = Taken::measure(10_000, 0.0, 0..40, true);
@@ -132,12 +133,13 @@ fn a_hundred_changes_on_each_side_end_equal_under_loss() {
 fn soak_a_hundred_changes_on_each_side_of_a_million_end_equal_under_loss() {
     let seeds = soak::seeds("a million entries", 100);
     let taken = Taken::measure(1_000_000, 0.05, seeds, true);
-    // The aim is 95; of 10^4 entries 95 % were measured within 4 round trips, 94 % with both. Fewer
-    // than these, if that is so, once in 10^4 (3.7 standard deviations).
+    // The aim is 95; of 10^4 entries 96 % were measured within 4 round trips, 95 % with both. Fewer
+    // than these, if 95 % is so: once in some thousands of 100 seeds (3.7 standard deviations, with
+    // the binomial's longer tail).
     let all = taken.seeds.len() as f64;
     let least = |share: f64| all * share - 3.7 * (all * share * (1.0 - share)).sqrt();
     let [trips, bytes, both] = taken.within().map(|seeds| seeds as f64);
-    assert!(trips >= least(0.95) && both >= least(0.94), "{:?}", taken.seeds);
+    assert!(trips >= least(0.95) && both >= least(0.95), "{:?}", taken.seeds);
     assert!(bytes >= least(0.98), "{:?}", taken.seeds);
     assert!(taken.bytes(50) <= 2.0, "{:?}", taken.seeds);
 }
