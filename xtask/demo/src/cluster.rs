@@ -10,10 +10,11 @@ use gossip_core::sim::Network;
 use gossip_core::{Blob, Finite, Protocol};
 use gossip_dissem::rumor;
 use gossip_net::faults::{Faults, Faulty};
-use gossip_net::{Delivery, Events, Handle, Node, Udp};
+use gossip_net::{Delivery, Events, Handle, Keyring, Node, Secret, Udp};
 use gossip_overlay::chord::{self, Lookup};
 use gossip_overlay::slicing::jk;
 
+use super::film::{self, Film};
 use super::plan::Plan;
 use super::stack::{Demo, KEY, RUMOR, VALUE};
 use xtask_base::{Failure, Stopwatch};
@@ -26,6 +27,8 @@ type Event = <App as Protocol>::Event;
 /// A node, and what it has told.
 pub(crate) struct Member {
     pub(crate) handle: Handle<App>,
+    /// What it was given.
+    pub(crate) film: Film,
     events: Events<Event>,
     pub(crate) alive: bool,
     /// What each epoch of the mean started from here, where that is certain.
@@ -94,26 +97,31 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the nodes; each but the first knows the one before it, and nobody else.
+    /// Starts the nodes, which share a new secret and are recorded; each but the first knows the one
+    /// before it, and nobody else.
     pub(crate) async fn start(plan: &Plan, clock: Stopwatch) -> Result<Self, Failure> {
         let network = Network::default().loss(plan.loss).map_err(failed)?;
         let faults = Faults::new(network, plan.seed);
+        let keys = Keyring::new(Secret::generate().map_err(failed)?);
         let mut members: Vec<Member> = Vec::new();
         for _ in 0..plan.nodes {
             let udp = Udp::bind(([127, 0, 0, 1], 0)).await.map_err(failed)?;
             let transport = Faulty::new(udp, &faults).map_err(failed)?;
             let contact = members.last().map(|member| member.handle.id());
+            let film = Film::default();
             // Nothing is measured yet: the first epochs start from nothing, and are not judged.
             let handle = Node::builder(plan.settings.node(0.0).map_err(failed)?)
                 .transport(transport)
                 .cluster("gossip demo")
+                .keys(&keys)
+                .record(film.clone(), film::MOST, "gossip demo")
                 .contacts(contact)
                 .tick(plan.tick)
                 .seed(plan.seed)
                 .spawn()
                 .await
                 .map_err(failed)?;
-            members.push(Member::of(handle));
+            members.push(Member::of(handle, film));
         }
         Ok(Self {
             members,
@@ -227,12 +235,13 @@ impl Cluster {
 const WINDOW: Duration = Duration::from_secs(3);
 
 impl Member {
-    fn of(handle: Handle<App>) -> Self {
+    fn of(handle: Handle<App>, film: Film) -> Self {
         let events = handle.events();
         let (inputs, means, counts, found, heard) = Default::default();
         let (missed, gauge) = Default::default();
         Self {
             handle,
+            film,
             events,
             alive: true,
             inputs,

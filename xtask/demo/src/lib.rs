@@ -1,12 +1,14 @@
 //! `cargo xtask demo`: a live cluster on real sockets, that shows what the layers do.
 //!
 //! Each node has its own UDP socket on loopback, knows one other, and runs the same
-//! [`stack`](stack::Demo) of eight layers. They meet, agree, find keys, hear news and writes; a
-//! third is killed without notice; the rest repairs itself. What is checked on the way makes the
-//! report.
+//! [`stack`](stack::Demo) of eight layers, sealed with one secret. They meet, agree, find keys, hear
+//! news and writes; a third is killed without notice; the rest repairs itself. What is checked on
+//! the way makes the report; in the end the recording of each node is replayed, and must end as the
+//! node did.
 
 mod checks;
 mod cluster;
+mod film;
 mod measure;
 mod plan;
 mod report;
@@ -57,5 +59,7 @@ async fn play(plan: &Plan) -> Result<Vec<checks::Check>, Failure> {
         }
     };
     run.stop().await;
-    outcome
+    let mut checks = outcome?;
+    checks.push(run.replay());
+    Ok(checks)
 }

@@ -7,6 +7,7 @@ use gossip_overlay::slicing::Value;
 
 use super::checks::{Check, Tolerance, count_tolerance, mean_tolerance, spread};
 use super::cluster::Cluster;
+use super::film;
 use super::measure::{self, Epoch};
 use super::plan::Plan;
 use super::view::{Snapshot, View};
@@ -63,6 +64,21 @@ impl<'a> Run<'a> {
     /// Ends all nodes.
     pub(crate) async fn stop(&self) {
         self.cluster.stop().await;
+    }
+
+    /// Once all nodes have ended: each one's recording is replayed.
+    pub(crate) fn replay(&self) -> Check {
+        let (mut same, mut inputs, mut first) = (0, 0, String::new());
+        for member in &self.cluster.members {
+            match film::replay(self.plan, member) {
+                Ok(taken) => (same, inputs) = (same + 1, inputs + taken),
+                Err(why) => first = format!("; {}: {why}", member.handle.id()),
+            }
+        }
+        let all = self.cluster.members.len();
+        let expected = format!("{all} replays end as the nodes did, the killed ones' too");
+        let measured = format!("{same}, of {inputs} inputs{first}");
+        Check::new("recordings", expected, measured, same == all)
     }
 
     /// Everybody meets, and agrees on a first mean of measured values. Returns the slices' values
