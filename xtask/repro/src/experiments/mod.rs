@@ -38,6 +38,7 @@ mod massoulie06_collide;
 mod massoulie06_tour;
 mod massoulie06_walk;
 mod montresor05_tchord;
+mod renesse08_scuttlebutt;
 mod tman_shapes;
 mod voulgaris05_indegree;
 mod yang24_rateless;
@@ -45,7 +46,7 @@ mod yang24_rateless;
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 42] = [
+pub(crate) static ALL: [&dyn Experiment; 43] = [
     &demers87_table1::Demers87Table1,
     &demers87_variants::Demers87Variants,
     &demers87_spatial::Demers87Spatial,
@@ -77,6 +78,7 @@ pub(crate) static ALL: [&dyn Experiment; 42] = [
     &jelasity06_jk::Jelasity06Jk,
     &fernandez07_slicing::Fernandez07Slicing,
     &dam05_gap::Dam05Gap,
+    &renesse08_scuttlebutt::Renesse08Scuttlebutt,
     &yang24_rateless::Yang24Rateless,
     &jelasity05_count::Jelasity05Count,
     &kempe03_push_sum::Kempe03PushSum,
