@@ -140,7 +140,7 @@ const SMALL: [(&str, &str); 17] = [
 ];
 
 /// Those whose members each hear of all others, and which are quick among fewer.
-const CROWDED: [&str; 2] = ["johansen06-rings", "renesse08-scuttlebutt"];
+const CROWDED: [&str; 3] = ["johansen06-rings", "renesse08-scuttlebutt", "blobs-chunks"];
 
 /// The experiments, each with the numbers that are its parameters.
 fn experiments() -> Vec<(String, Vec<String>)> {
