@@ -5,6 +5,7 @@ mod aggregate_live;
 mod allavena05_partition;
 mod antonov23_hub;
 mod baquero12_extrema;
+mod blobs_chunks;
 mod bortnikov08_brahms;
 mod dadgar18_lifeguard;
 mod dam05_gap;
@@ -38,6 +39,7 @@ mod massoulie06_collide;
 mod massoulie06_tour;
 mod massoulie06_walk;
 mod montresor05_tchord;
+mod renesse08_scuttlebutt;
 mod tman_shapes;
 mod voulgaris05_indegree;
 mod yang24_rateless;
@@ -45,7 +47,7 @@ mod yang24_rateless;
 use xtask_repro::Experiment;
 
 /// Every experiment, in the order in which `repro list` shows them. A new one is added here.
-pub(crate) static ALL: [&dyn Experiment; 42] = [
+pub(crate) static ALL: [&dyn Experiment; 44] = [
     &demers87_table1::Demers87Table1,
     &demers87_variants::Demers87Variants,
     &demers87_spatial::Demers87Spatial,
@@ -77,7 +79,9 @@ pub(crate) static ALL: [&dyn Experiment; 42] = [
     &jelasity06_jk::Jelasity06Jk,
     &fernandez07_slicing::Fernandez07Slicing,
     &dam05_gap::Dam05Gap,
+    &renesse08_scuttlebutt::Renesse08Scuttlebutt,
     &yang24_rateless::Yang24Rateless,
+    &blobs_chunks::BlobsChunks,
     &jelasity05_count::Jelasity05Count,
     &kempe03_push_sum::Kempe03PushSum,
     &jesus09_flows::Jesus09Flows,
