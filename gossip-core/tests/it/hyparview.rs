@@ -136,10 +136,10 @@ fn table_1_links_are_symmetric_and_the_overlay_nearly_random_regular() {
 
 /// Rare shuffles and keep-alives leave one component: of 1,000 nodes with 224 cycles behind them a
 /// half crashes; those left are connected eleven rounds after the links to the dead were given up,
-/// and each link has both ends. How many links each has by then is not compared. Messages a node and cycle at rest:
-/// 7 for a shuffle of six steps and its answer, and a keep-alive a link, in a pause each; in cycles
-/// 128 and 256 the contact is asked again, which takes walks. The control: by default they are
-/// those of every cycle, 12.
+/// and each link has both ends. How many links each has by then is not compared. Messages a node
+/// and cycle at rest: 7 for a shuffle of six steps and its answer, and a keep-alive a link, in a
+/// pause each; in cycles 128 and 256 the contact is asked again, which takes walks. The control: by
+/// default they are those of every cycle, 12.
 #[test]
 fn rare_shuffles_and_keep_alives_cost_little_and_leave_one_component() {
     let rare = Config { shuffle_pause: 64, keep_alive: 5, silence: 25, ..Config::default() };

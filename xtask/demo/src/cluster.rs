@@ -97,8 +97,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the nodes, which share a new secret and are recorded; each but the first knows the one
-    /// before it, and nobody else.
+    /// Starts the nodes, which share a new secret and are recorded; each but the first knows the
+    /// one before it, and nobody else.
     pub(crate) async fn start(plan: &Plan, clock: Stopwatch) -> Result<Self, Failure> {
         let network = Network::default().loss(plan.loss).map_err(failed)?;
         let faults = Faults::new(network, plan.seed);
