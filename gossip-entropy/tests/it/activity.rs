@@ -146,8 +146,9 @@ fn residue(n: usize, random: &mut Random) -> usize {
     knows.iter().filter(|knows| !**knows).count()
 }
 
-/// Rumors with k = 1 leave .18 of the sites out (table 1; .174 by the standard deviation of .02 of
-/// a trial at n = 300, here within five of the mean of 20). In the order of activity nobody is left
+/// Rumors with k = 1 leave .18 of the sites out (table 1). At n = 300 it is .1746 in the mean of
+/// 3,000 trials of another program, with a standard deviation of .028, so .0063 of a mean of 20: it
+/// is beyond these bounds once in 10^4 seeds. In the order of activity nobody is left
 /// out, in no trial, after the log2 n + ln n cycles of a push and a few more: the check does not
 /// agree before. And at the end nearly every exchange takes one batch of 64 of the 200 elements.
 #[test]

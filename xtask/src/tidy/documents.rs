@@ -37,6 +37,14 @@ pub fn stray_markers(file: &File) -> Vec<Violation> {
     lines.map(|(at, _)| Violation::new(file, at + 1, message)).collect()
 }
 
+/// No file is a private key: one that was made while trying something out must not stay.
+pub fn private_keys(file: &File) -> Vec<Violation> {
+    let is_key = |line: &str| line.starts_with("-----BEGIN ") && line.contains("PRIVATE KEY");
+    let lines = file.text.lines().enumerate().filter(|(_, line)| is_key(line));
+    let message = "private key, none may be kept here: remove it, and trust it nowhere";
+    lines.map(|(at, _)| Violation::new(file, at + 1, message)).collect()
+}
+
 /// Every relative link of a Markdown file leads to something; `exists` is asked with a path
 /// relative to the workspace's root.
 pub fn links(file: &File, exists: impl Fn(&str) -> bool) -> Vec<Violation> {
@@ -133,6 +141,14 @@ mod tests {
         let text = "a\n<<<<<<< ours\nb\n=======\nc\n>>>>>>> theirs\n";
         assert_eq!(stray_markers(&File::new("a.rs", text)).len(), 2);
         assert_eq!(stray_markers(&File::new("a.md", "Title\n=======\n")), []);
+    }
+
+    #[test]
+    fn private_keys_are_found() {
+        let text = "a\n-----BEGIN PRIVATE KEY-----\nx\n-----BEGIN EC PRIVATE KEY-----\n";
+        assert_eq!(private_keys(&File::new("ca/a.key", text)).len(), 2);
+        let certificate = "-----BEGIN CERTIFICATE-----\nsay -----BEGIN PRIVATE KEY-----\n";
+        assert_eq!(private_keys(&File::new("a.pem", certificate)), []);
     }
 
     fn broken(path: &str, text: &str) -> Vec<String> {

@@ -6,7 +6,7 @@
 //! | [`bans`] | what protocol code may not name: clocks, random order, sockets, platform floats |
 //! | [`attributes`] | every exception from a lint has a reason; those for `unsafe` are listed |
 //! | [`papers`] | every protocol file names its paper and its deviations |
-//! | [`documents`] | links resolve, and no file names a path of somebody's machine |
+//! | [`documents`] | links resolve; no paths of somebody's machine, no private keys |
 //! | [`graph`] | the budget of dependencies, their direction, and no tokio below `gossip-net` |
 //!
 //! Each rule is a function from text to [`Violation`]s, so that each has tests that show it fail.
@@ -61,7 +61,7 @@ pub struct Report {
 }
 
 /// The rules that look at one file at a time.
-const FILE_RULES: [fn(&File) -> Vec<Violation>; 9] = [
+const FILE_RULES: [fn(&File) -> Vec<Violation>; 10] = [
     lengths::lines,
     lengths::functions,
     lengths::files,
@@ -71,6 +71,7 @@ const FILE_RULES: [fn(&File) -> Vec<Violation>; 9] = [
     papers::headers,
     documents::machine_paths,
     documents::stray_markers,
+    documents::private_keys,
 ];
 
 /// Applies every rule to the workspace at `root`.
