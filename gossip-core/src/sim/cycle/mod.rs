@@ -45,7 +45,7 @@ use alloc::vec::Vec;
 
 use self::context::CycleContext;
 use self::engine::{Engine, Envelope};
-use self::memory::{Bits, Slot, prefetch};
+use self::memory::{Bits, Slot, prefetch, room_for};
 use super::TraceHash;
 use super::events::Events;
 use super::link::{Link, Perfect, Trip};
@@ -138,10 +138,14 @@ impl<S: Layer<D, Id = u32>, D: World<S>, L: Link> Simulation<S, D, L> {
         link: L,
     ) -> Self {
         const { assert!(S::Message::MAX_LEN <= BUDGET, "a message does not fit a datagram") };
-        let nodes: Vec<_> = nodes.into_iter().map(Slot).collect();
+        let made = nodes.into_iter().map(Slot);
+        let mut nodes = room_for(made.size_hint().0);
+        nodes.extend(made);
+        let mut schedule = room_for(nodes.len());
+        schedule.extend(0..nodes.len() as u32);
         Self {
             order,
-            schedule: (0..nodes.len() as u32).collect(),
+            schedule,
             alive: Bits::all(nodes.len()),
             paused: BTreeSet::new(),
             draws: alloc::vec![0; nodes.len()],

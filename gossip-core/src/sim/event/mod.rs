@@ -41,6 +41,7 @@ use self::engine::Due;
 use self::lives::Slot;
 pub use self::lives::Status;
 use self::parcels::{Parcel, Parcels};
+use super::cycle::memory::room_for;
 use super::events::{EVENTS, Events};
 use super::link::{Copies, Link, Network, Trip};
 use super::{Agenda, TraceHash};
@@ -150,7 +151,7 @@ impl<S: Layer<(), Id = u32>, L: Link> Simulation<S, L> {
     ) -> Result<Self, ParameterError> {
         config.check()?;
         let mut sim = Self {
-            slots: Vec::with_capacity(count as usize),
+            slots: room_for(count as usize),
             make: Box::new(make),
             link,
             config,
