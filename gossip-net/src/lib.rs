@@ -47,6 +47,8 @@
 //!   growing pauses, and says so in its [`Status`].
 //! - A node knows of its peers which versions they read, what they can do, and how long a round
 //!   trip takes ([`Handle::peer`]); a period near that is warned of.
+//! - What leaves together for a peer shares datagrams as long as the way to it is
+//!   [known](Handle::path_mtu) to carry.
 //! - A panic in a stack ends its node only. Its owner sees it as [`Ended::Panicked`].
 //!
 //! # Limits
@@ -81,6 +83,7 @@ mod limits;
 pub mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod path;
 mod presence;
 mod sealed;
 mod shaper;
@@ -106,6 +109,7 @@ pub use handle::{CallError, ContactError, Handle};
 pub use hello::{KNOWN, LANE, PeerInfo, RoundTrips, VERSIONS};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use limits::{LayerLimits, Limits, Rate};
+pub use path::PATH_MTU;
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
 pub use sealed::OVERHEAD;
 pub use transport::{TooLong, Transport, UDP_MAX, canonical};

@@ -135,6 +135,10 @@ impl Transport for Udp {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
     }
+
+    fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
+    }
 }
 
 /// Sends up to [`SLOTS`] datagrams by one call, and returns how many.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use common::eventually;
-use gossip_core::{Blob, Context, Layer, Nothing, Protocol, Receipt, Refusal, message};
+use common::pours::{Pour, Pours};
 use gossip_net::lane::quic::{Identity, LaneError, Quic};
 use gossip_net::lane::{Lane, MESSAGE};
 use gossip_net::{Builder, Handle, Node};
@@ -259,64 +259,6 @@ async fn what_does_not_go_together_is_named() {
     let pem = red.pem.as_bytes();
     assert!(matches!(bad(pem, b""), Err(LaneError::NoAuthority)));
     assert!(matches!(bad(pem, pem), Err(LaneError::Tls(_))), "the key is another's");
-}
-
-message! {
-    /// Pour as many words on a peer.
-    struct Pour {
-        to: SocketAddr,
-        count: u16,
-    }
-}
-
-message! {
-    /// A word, long or short.
-    enum Word {
-        Short,
-        Long(Blob<1000>),
-    }
-}
-
-/// Greets its contact each round, pours when told, and counts the long words that come.
-#[derive(Debug, Default)]
-struct Pours {
-    contact: Option<SocketAddr>,
-    came: u32,
-}
-
-impl Protocol for Pours {
-    type Id = SocketAddr;
-    type Message = Word;
-    type Event = Nothing;
-    type Command = Pour;
-}
-
-impl Layer for Pours {
-    fn on_round(&mut self, (): &(), cx: &mut impl Context<Self>) {
-        if let Some(contact) = self.contact {
-            cx.send(contact, Word::Short);
-        }
-    }
-
-    fn on_contact(&mut self, (): &(), peer: SocketAddr, _: &mut impl Context<Self>) {
-        self.contact = Some(peer);
-    }
-
-    fn on_message(&mut self, (): &(), _: SocketAddr, said: Word, _: &mut impl Context<Self>) {
-        self.came += u32::from(matches!(said, Word::Long(_)));
-    }
-
-    fn on_command(
-        &mut self,
-        (): &(),
-        pour: Pour,
-        cx: &mut impl Context<Self>,
-    ) -> Result<Receipt, Refusal> {
-        for _ in 0..pour.count {
-            cx.send(pour.to, Word::Long(Blob::new([7; 1_000]).expect("it fits")));
-        }
-        Ok(Receipt::default())
-    }
 }
 
 async fn spawned(builder: Builder<Pours>, lane: Option<Quic>) -> Handle<Pours> {
