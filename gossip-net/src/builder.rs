@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::Stack;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
-use crate::hello::{Card, Greeter, LANE, VERSIONS};
+use crate::hello::{Card, Greeter, VERSIONS};
 use crate::keyring::Keyring;
 use crate::lane::Lane;
 use crate::limits::Limits;
@@ -376,11 +376,11 @@ impl Place {
 
 /// What a node tells others of itself.
 fn card(capabilities: u16, lane: Option<&dyn Lane>) -> io::Result<Card> {
+    let kind = lane.map(Lane::capability).unwrap_or_default();
     let lane = lane.map(|lane| lane.local_addr().map(|addr| addr.port())).transpose()?;
-    let has_lane = if lane.is_some() { LANE } else { 0 };
     Ok(Card {
         versions: (*VERSIONS.start(), *VERSIONS.end()),
-        capabilities: u32::from(capabilities) << 16 | has_lane,
+        capabilities: u32::from(capabilities) << 16 | (kind & 0xffff),
         lane: lane.unwrap_or_default(),
     })
 }

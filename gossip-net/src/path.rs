@@ -334,7 +334,8 @@ impl Paths {
     ) {
         let Some(path) = self.known.get(&peer) else { return };
         let asked = path.asked.filter(|asked| self.payload(asked.size, peer) == len);
-        let joined = (len > self.base).then_some(Asked { nonce: 0, size: path.proven, at: now });
+        let longer = len > self.base && path.proven > 0;
+        let joined = longer.then_some(Asked { nonce: 0, size: path.proven, at: now });
         if let (Some(asked), Some(path)) = (asked.or(joined), self.known.get_mut(&peer)) {
             path.lose(asked, LOSSES, now, counts);
         }

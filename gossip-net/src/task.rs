@@ -539,7 +539,13 @@ impl<S: Stack> Task<S> {
     /// shed: a peer that is too slow for it must not be flooded instead.
     fn send_bulk(&self, outgoing: &mut Vec<Datagram<SocketAddr>>) {
         let Some(lane) = &self.lane else { return };
-        let whose = |peer| self.shared.lock().greeter.lane(peer);
+        let kind = lane.capability();
+        let whose = |peer| {
+            let greeter = &self.shared.lock().greeter;
+            // A lane of another kind would not understand.
+            let same = greeter.peer(peer).is_some_and(|info| info.capabilities & kind != 0);
+            same.then(|| greeter.lane(peer)).flatten()
+        };
         for (to, datagrams, message) in lane::bundle(self.shared.me, outgoing, whose) {
             if lane.send(to, message).is_ok() {
                 self.count_sent(&datagrams);

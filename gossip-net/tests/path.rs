@@ -202,7 +202,7 @@ async fn strangers_get_and_prove_nothing() {
     let counts = node.counters().counts;
     assert_eq!(counts.get("driver", "answer to no probe, or a late one"), 2_000, "{counts:?}");
     assert_eq!(node.path_mtu(addr(66)), 1_280);
-    let (mut buffer, mut answers, mut words) = ([0; 65_536], 0, 0);
+    let (mut buffer, mut answers, mut words) = (vec![0; 65_536], 0, 0);
     while let Ok(Ok((len, _))) = tokio::time::timeout(TICK, stranger.recv(&mut buffer)).await {
         assert!(len <= 1_200, "a probe of {len} bytes");
         answers += u32::from(buffer[1] == 0xb7);
@@ -235,4 +235,56 @@ async fn loopback_carries_what_ip_can_say() {
         let counts = one.counters().counts;
         assert_eq!(counts.total("datagram too long for the transport"), 0, "{counts:?}");
     }
+}
+
+/// The kernel's own MTU, in a network namespace, where the machine has them: this program runs the
+/// test below there.
+#[test]
+fn an_interface_is_used_up_to_its_mtu_and_left_when_that_falls() {
+    let inner = "inside_a_namespace_whose_mtu_falls";
+    let this = std::env::current_exe().unwrap();
+    let setup = "ip link set lo up mtu 9000 && echo ready && exec \"$0\" --ignored --exact \"$1\"";
+    let run = std::process::Command::new("unshare")
+        .args(["--net", "sh", "-c", setup])
+        .arg(this)
+        .arg(inner)
+        .output();
+    let Some(run) = run.ok().filter(|run| run.stdout.starts_with(b"ready")) else {
+        eprintln!("skipped: `unshare --net` and `ip` are needed");
+        return;
+    };
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// 9,000 bytes come through, and not 9,001; when the interface is made narrower, what it refuses is
+/// seen at once, and all that follows comes.
+#[tokio::test]
+#[ignore = "run in a namespace of its own, by the test above"]
+async fn inside_a_namespace_whose_mtu_falls() {
+    let tick = Duration::from_millis(10);
+    let builder = || {
+        let builder = Node::builder(Pours::default()).bind(([127, 0, 0, 1], 0));
+        builder.tick(tick).path_mtu(65_535)
+    };
+    let two = builder().spawn().await.unwrap();
+    let one = builder().contact(two.id()).spawn().await.unwrap();
+    let too_long = || one.counters().counts.total("datagram too long for the transport");
+    let deadline = tokio::time::Instant::now() + MINUTE;
+    while one.path_mtu(two.id()) < 9_000 || too_long() == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "{}", one.path_mtu(two.id()));
+        one.call(Pour { to: two.id(), count: 20 }).await.unwrap();
+        tokio::time::sleep(tick).await;
+    }
+    assert_eq!((one.path_mtu(two.id()), too_long()), (9_000, 1), "the probe of 65,535 bytes");
+    let ip = ["link", "set", "lo", "mtu", "1500"];
+    assert!(std::process::Command::new("ip").args(ip).status().unwrap().success());
+    one.call(Pour { to: two.id(), count: 20 }).await.unwrap();
+    let fell = || one.path_mtu(two.id()) == 1_280;
+    eventually("the way is known to be narrower", MINUTE, tick, fell).await;
+    let before = two.read(|pours| pours.came);
+    one.call(Pour { to: two.id(), count: 20 }).await.unwrap();
+    let came = || two.read(|pours| pours.came) == before + 20;
+    eventually("all come again", MINUTE, tick, came).await;
+    assert!(too_long() <= 4, "{}", too_long());
 }
