@@ -162,8 +162,8 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// For datagrams of up to `base` bytes, and packets of up to `most` where they come through; the
-    /// transport carries datagrams of up to `carried` bytes, and makes each longer by `seal`.
+    /// For datagrams of up to `base` bytes, and packets of up to `most` where they come through;
+    /// the transport carries datagrams of up to `carried` bytes, and makes each longer by `seal`.
     pub(crate) fn new(
         cluster: ClusterId,
         base: usize,

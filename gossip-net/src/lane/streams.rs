@@ -23,8 +23,8 @@ pub const CONNECTIONS: usize = 128;
 /// Messages that wait for one peer at most. Our choice.
 pub const QUEUE: usize = 4;
 
-/// Strangers whose handshakes are under way at most; of more, the one who has taken longest is given
-/// up. A handshake takes some milliseconds, so it is not who means it. Our choice.
+/// Strangers whose handshakes are under way at most; of more, the one who has taken longest is
+/// given up. A handshake takes some milliseconds, so it is not who means it. Our choice.
 pub const HANDSHAKES: usize = 32;
 
 /// Messages that have come and wait for the node.
