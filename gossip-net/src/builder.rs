@@ -20,12 +20,13 @@ use tokio::task::JoinHandle;
 use crate::Stack;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
-use crate::hello::{Card, Greeter, LANE, VERSIONS};
+use crate::hello::{Card, Greeter, VERSIONS};
 use crate::keyring::Keyring;
 use crate::lane::Lane;
 use crate::limits::Limits;
+use crate::path::{self, PATH_MTU, Paths};
 use crate::presence::Presence;
-use crate::sealed::Sealed;
+use crate::sealed::{OVERHEAD, Sealed};
 use crate::tape::Tape;
 use crate::task::{Bounds, Pace, Task};
 use crate::transport::{Transport, canonical, nobody, problem};
@@ -52,6 +53,7 @@ impl Node {
             phase: None,
             seed: None,
             mtu: DATAGRAM,
+            path_mtu: PATH_MTU,
             events: EVENTS,
             limits: Limits::default(),
             capabilities: 0,
@@ -96,6 +98,7 @@ pub struct Builder<S> {
     phase: Option<Duration>,
     seed: Option<u64>,
     mtu: usize,
+    path_mtu: usize,
     events: usize,
     limits: Limits,
     capabilities: u16,
@@ -199,10 +202,23 @@ impl<S: Stack> Builder<S> {
 
     /// The most bytes of a datagram, headers of UDP and below not included, nor what
     /// [keys](Self::keys) add; [`DATAGRAM`] by default. Longer ones that come are dropped and
-    /// counted, unless they have at most
-    /// [`DATAGRAM`] bytes.
+    /// counted, unless they have at most [`DATAGRAM`] bytes, or the node searches for a longer
+    /// [`path_mtu`](Self::path_mtu).
     pub const fn mtu(mut self, bytes: usize) -> Self {
         self.mtu = bytes;
+        self
+    }
+
+    /// The longest packet, headers of IP and UDP included, that the way to a peer is searched for,
+    /// from 1,280 (IPv6's least: no search) to 65,535; [`PATH_MTU`] by default.
+    ///
+    /// Only what has come through to a peer is used, only to it, and only to join datagrams that
+    /// leave for it together; a way that would not be used so is not searched. Probes are of the
+    /// driver: one a round at most, three of a size that does not come through, and one each ten
+    /// seconds while it is used. What peers send is taken in up to this length. See
+    /// [`Handle::path_mtu`].
+    pub const fn path_mtu(mut self, bytes: usize) -> Self {
+        self.path_mtu = bytes;
         self
     }
 
@@ -280,6 +296,7 @@ impl<S: Stack> Builder<S> {
             return Err(SpawnError::Unsealed { bound });
         }
         let contacts = check_contacts(contacts, me, bound)?;
+        let seal = if self.keys.is_some() { OVERHEAD } else { 0 };
         if let Some(keys) = self.keys {
             let sealed = Sealed::new(transport, keys, cluster, me);
             transport = Box::new(sealed.map_err(SpawnError::Randomness)?);
@@ -301,10 +318,12 @@ impl<S: Stack> Builder<S> {
 
         let card = card(self.capabilities, self.lane.as_deref()).map_err(SpawnError::Transport)?;
         let greeter = Greeter::new(cluster, card, tick);
-        let shared = Shared::new(node, self.events, presence.initial(), me, bound, greeter);
+        let carried = if transport.may_fragment() { 0 } else { transport.mtu() };
+        let paths = Paths::new(cluster, self.mtu, self.path_mtu, (carried, seal));
+        let longest = self.mtu.max(DATAGRAM).max(paths.longest());
+        let shared = Shared::new(node, self.events, presence.initial(), me, bound, greeter, paths);
         let shared = Arc::new(shared);
         let (asks, asked) = mpsc::channel(COMMANDS);
-        let longest = self.mtu.max(DATAGRAM);
         let bounds = Bounds::new(&self.limits, self.mtu);
         let task = Task::new(
             &shared, asked, transport, cluster, longest, pace, presence, key, bounds, self.lane,
@@ -328,6 +347,9 @@ impl<S: Stack> Builder<S> {
             .unless(phase <= self.tick)?;
         ParameterError::new("events", self.events as f64, "events", "1 to 1048576")
             .unless((1..=1 << 20).contains(&self.events))?;
+        let (least, most) = path::BOUNDS;
+        ParameterError::new("path_mtu", self.path_mtu as f64, "bytes", "1280 to 65535")
+            .unless((least..=most).contains(&self.path_mtu))?;
         self.limits.check()?;
         ParameterError::new("contacts", self.contacts.len() as f64, "addresses", "at most 256")
             .unless(self.contacts.len() <= CONTACTS)
@@ -354,11 +376,11 @@ impl Place {
 
 /// What a node tells others of itself.
 fn card(capabilities: u16, lane: Option<&dyn Lane>) -> io::Result<Card> {
+    let kind = lane.map(Lane::capability).unwrap_or_default();
     let lane = lane.map(|lane| lane.local_addr().map(|addr| addr.port())).transpose()?;
-    let has_lane = if lane.is_some() { LANE } else { 0 };
     Ok(Card {
         versions: (*VERSIONS.start(), *VERSIONS.end()),
-        capabilities: u32::from(capabilities) << 16 | has_lane,
+        capabilities: u32::from(capabilities) << 16 | (kind & 0xffff),
         lane: lane.unwrap_or_default(),
     })
 }

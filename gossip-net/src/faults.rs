@@ -193,6 +193,10 @@ impl<T: Transport> Transport for Faulty<T> {
         self.transport.mtu()
     }
 
+    fn may_fragment(&self) -> bool {
+        self.transport.may_fragment()
+    }
+
     fn counts(&self) -> Counts {
         let mut counts = self.transport.counts();
         counts.merge(&self.counts.lock().unwrap_or_else(PoisonError::into_inner));

@@ -15,6 +15,7 @@ use crate::counters::Counters;
 use crate::end::Ended;
 use crate::events::{Events, Ring};
 use crate::hello::{Greeter, PeerInfo};
+use crate::path::Paths;
 use crate::presence::Status;
 use crate::transport::{canonical, problem};
 
@@ -45,6 +46,7 @@ pub(crate) struct State<S: Protocol> {
     /// The transport's counts as of the last round.
     pub(crate) transport: Counts,
     pub(crate) greeter: Greeter,
+    pub(crate) paths: Paths,
 }
 
 impl<S: Protocol> Shared<S> {
@@ -55,9 +57,10 @@ impl<S: Protocol> Shared<S> {
         me: SocketAddr,
         bound: SocketAddr,
         greeter: Greeter,
+        paths: Paths,
     ) -> Self {
         let (effects, counters, transport) = Default::default();
-        let state = Mutex::new(State { node, effects, counters, transport, greeter });
+        let state = Mutex::new(State { node, effects, counters, transport, greeter, paths });
         let status = watch::Sender::new(status);
         Self { state, events: Arc::new(Ring::new(events)), status, me, bound }
     }
@@ -175,6 +178,12 @@ impl<S: Stack> Handle<S> {
     /// that was not asked yet, did not answer, or knows nothing of such questions.
     pub fn peer(&self, peer: SocketAddr) -> Option<PeerInfo> {
         self.shared.lock().greeter.peer(canonical(peer))
+    }
+
+    /// The longest packet, headers of IP and UDP included, that is known to come through to `peer`:
+    /// 1,280 unless a [longer one](crate::Builder::path_mtu) has.
+    pub fn path_mtu(&self, peer: SocketAddr) -> usize {
+        self.shared.lock().paths.proven(canonical(peer))
     }
 
     /// How the node stands to its cluster.

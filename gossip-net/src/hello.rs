@@ -45,6 +45,9 @@ const LEN: usize = HEADER + 1 + 2 + 4 + 2 + 8;
 /// The node has a lane for what does not fit a datagram.
 pub const LANE: u32 = 1;
 
+/// The node has a lane over TCP instead.
+pub const LANE_TCP: u32 = 2;
+
 /// What a node says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Card {
@@ -260,7 +263,7 @@ impl Greeter {
     /// Where the lane of `peer` is.
     pub(crate) fn lane(&self, peer: SocketAddr) -> Option<SocketAddr> {
         let card = self.known.get(&peer)?.card;
-        let has = card.capabilities & LANE != 0 && card.lane != 0;
+        let has = card.capabilities & (LANE | LANE_TCP) != 0 && card.lane != 0;
         has.then(|| SocketAddr::new(peer.ip(), card.lane))
     }
 

@@ -10,7 +10,8 @@
 //!   around either (feature `faults`).
 //! - [`Limits`]: hard caps, both ways, in all, for each peer and layer, and whose turn it is below
 //!   them.
-//! - [`lane`]: for what does not fit a datagram; over QUIC with feature `quic`.
+//! - [`lane`]: for what does not fit a datagram; over QUIC with feature `quic`,
+//!   over TCP with feature `tcp`.
 //! - `state` (feature `state`): what a node must not forget when its process ends, in a file.
 //! - `metrics` (feature `metrics`): a node's counters for whatever records metrics in the process.
 //! - The program `gossip` (feature `cli`): an agent, and the verbs that talk to it.
@@ -47,6 +48,8 @@
 //!   growing pauses, and says so in its [`Status`].
 //! - A node knows of its peers which versions they read, what they can do, and how long a round
 //!   trip takes ([`Handle::peer`]); a period near that is warned of.
+//! - What leaves together for a peer shares datagrams as long as the way to it is
+//!   [known](Handle::path_mtu) to carry.
 //! - A panic in a stack ends its node only. Its owner sees it as [`Ended::Panicked`].
 //!
 //! # Limits
@@ -56,7 +59,7 @@
 //!   to do without. With them, members are told from strangers, not from each other; nor do the
 //!   certificates of a lane say which member is at which port of a host.
 //! - A lane judges certificates when a connection begins: one that expires later is good for ten
-//!   minutes more at most, or for as long as `lane::quic::Identity::life` says.
+//!   minutes more at most, or for as long as `lane::Identity::life` says.
 //! - A peer's identifier is the address its datagrams come from. Behind a translation that gives
 //!   each destination another port, nodes cannot be reached by it. IPv6 link-local addresses need
 //!   a scope, which does not travel.
@@ -81,6 +84,7 @@ mod limits;
 pub mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod path;
 mod presence;
 mod sealed;
 mod shaper;
@@ -103,9 +107,10 @@ pub use end::Ended;
 pub use events::{Delivery, Events};
 pub use gossip_core::packet::Datagram;
 pub use handle::{CallError, ContactError, Handle};
-pub use hello::{KNOWN, LANE, PeerInfo, RoundTrips, VERSIONS};
+pub use hello::{KNOWN, LANE, LANE_TCP, PeerInfo, RoundTrips, VERSIONS};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use limits::{LayerLimits, Limits, Rate};
+pub use path::PATH_MTU;
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
 pub use sealed::OVERHEAD;
 pub use transport::{TooLong, Transport, UDP_MAX, canonical};

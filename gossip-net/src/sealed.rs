@@ -353,6 +353,10 @@ impl Transport for Sealed {
         self.inner.mtu().saturating_sub(OVERHEAD)
     }
 
+    fn may_fragment(&self) -> bool {
+        self.inner.may_fragment()
+    }
+
     fn counts(&self) -> Counts {
         let mut counts = self.inner.counts();
         counts.merge(&lock(&self.counts));

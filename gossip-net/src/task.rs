@@ -27,6 +27,7 @@ use crate::handle::{Ask, Shared, State};
 use crate::hello::{Hello, Verdict};
 use crate::lane::{self, Lane};
 use crate::limits::Limits;
+use crate::path::Probe;
 use crate::presence::{Act, Presence, Status};
 use crate::sealed::OVERHEAD;
 use crate::shaper::{Gate, Shaper};
@@ -235,8 +236,13 @@ impl<S: Stack> Task<S> {
             counters.rounds_missed += missed;
             counters.lag.add(late);
         }
-        let nonce = self.nonces.next_u64();
-        self.outgoing.extend(self.shared.lock().greeter.round(now, nonce));
+        let nonces = [self.nonces.next_u64(), self.nonces.next_u64()];
+        {
+            let State { greeter, paths, effects, .. } = &mut *self.shared.lock();
+            self.outgoing.extend(greeter.round(now, nonces[0]));
+            let answers = |peer| greeter.peer(peer).is_some();
+            self.outgoing.extend(paths.round(now, nonces[1], answers, &mut effects.counts));
+        }
         let _ = self.call(Input::Round).await;
         self.save_counts();
     }
@@ -339,6 +345,9 @@ impl<S: Stack> Task<S> {
         match self.admit(from, bytes, clock.now) {
             Ok(Some(hello)) => self.on_hello(state, clock.now, from, &hello),
             Ok(None) => {
+                if let Some(probe) = state.paths.read(bytes) {
+                    return self.on_probe(state, clock.now, from, probe);
+                }
                 let gate = self.bounds.as_mut().map(|bounds| &mut bounds.gate);
                 let counts = &mut state.effects.counts;
                 let cut = gate.and_then(|gate| gate.cut(clock.now, bytes, counts));
@@ -404,6 +413,14 @@ impl<S: Stack> Task<S> {
                 tracing::info!(node = %self.shared.me, "round trips are well below the period");
             }
             None => {}
+        }
+    }
+
+    /// Answers a peer that asks whether a datagram has come through, or notes that one has.
+    fn on_probe(&mut self, state: &mut State<S>, now: Time, from: SocketAddr, probe: Probe) {
+        match state.paths.heard(now, from, probe) {
+            Ok(answer) => self.outgoing.extend(answer),
+            Err(cause) => state.effects.counts.add("driver", cause),
         }
     }
 
@@ -479,6 +496,9 @@ impl<S: Stack> Task<S> {
             bounds.shaper.shape(self.clock.now(), &mut outgoing, counts);
         }
         self.send_bulk(&mut outgoing);
+        if outgoing.len() > 1 {
+            self.shared.lock().paths.join(self.clock.now(), &mut outgoing);
+        }
         let mut rest = &outgoing[..];
         while let [first, others @ ..] = rest {
             match send(&*self.transport, rest).await {
@@ -490,9 +510,7 @@ impl<S: Stack> Task<S> {
                 Err(error) => {
                     let (blame, cause) = judge(&error);
                     self.count(cause);
-                    if blame == Blame::Peer && self.gone.len() < GONE {
-                        self.gone.push(first.to);
-                    }
+                    self.blame(blame, first);
                     rest = others;
                 }
             }
@@ -504,11 +522,30 @@ impl<S: Stack> Task<S> {
         self.outgoing = outgoing;
     }
 
+    /// A datagram could not be sent, and whose doing that is.
+    fn blame(&mut self, blame: Blame, datagram: &Datagram<SocketAddr>) {
+        match blame {
+            Blame::Peer if self.gone.len() < GONE => self.gone.push(datagram.to),
+            Blame::Datagram => {
+                let State { paths, effects, .. } = &mut *self.shared.lock();
+                let (now, len) = (self.clock.now(), datagram.bytes.len());
+                paths.too_long(now, datagram.to, len, &mut effects.counts);
+            }
+            _ => {}
+        }
+    }
+
     /// Takes what goes by the lane out of `outgoing`, and sends it. What the lane does not take is
     /// shed: a peer that is too slow for it must not be flooded instead.
     fn send_bulk(&self, outgoing: &mut Vec<Datagram<SocketAddr>>) {
         let Some(lane) = &self.lane else { return };
-        let whose = |peer| self.shared.lock().greeter.lane(peer);
+        let kind = lane.capability();
+        let whose = |peer| {
+            let greeter = &self.shared.lock().greeter;
+            // A lane of another kind would not understand.
+            let same = greeter.peer(peer).is_some_and(|info| info.capabilities & kind != 0);
+            same.then(|| greeter.lane(peer)).flatten()
+        };
         for (to, datagrams, message) in lane::bundle(self.shared.me, outgoing, whose) {
             if lane.send(to, message).is_ok() {
                 self.count_sent(&datagrams);

@@ -108,6 +108,12 @@ pub trait Transport: Send + Sync + 'static {
         UDP_MAX
     }
 
+    /// Whether a datagram that is too long for a part of its way may be cut in pieces there, or by
+    /// this host. Then the way is not [searched](crate::Builder::path_mtu) for what it carries.
+    fn may_fragment(&self) -> bool {
+        false
+    }
+
     /// What it shed or lost on purpose, by cause. Part of a node's
     /// [counters](crate::Handle::counters).
     fn counts(&self) -> Counts {

@@ -3,7 +3,9 @@
 //! They are received by quinn-udp: `recvmmsg` where there is one, and with what the kernel has put
 //! together (generic receive offload) taken apart again. They are sent by `sendmmsg` on Linux.
 //! Segmentation offload is not used for sending: what gossip sends at once goes to many peers, or
-//! in datagrams of many lengths.
+//! in datagrams of many lengths. Of what eight agents sent in 45 s, 2.7 % of 5,178 datagrams were
+//! in runs to one peer that it could have taken; with values of 60,000 bytes set now and then, and
+//! no lanes, 8.3 % of 4,578. What leaves in such runs goes by a lane, or joined (`path.rs`).
 
 use std::array;
 use std::io::{self, IoSliceMut};
@@ -134,6 +136,10 @@ impl Transport for Udp {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.local)
+    }
+
+    fn may_fragment(&self) -> bool {
+        self.state.may_fragment()
     }
 }
 

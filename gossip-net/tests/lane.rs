@@ -1,4 +1,5 @@
-//! The lane over QUIC, on loopback: who may use it, what it carries, and what it costs others.
+//! The lanes over QUIC and TCP, on loopback: who may use them, what they carry, and what that costs
+//! others. Each test is run over both.
 
 mod common;
 
@@ -6,9 +7,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use common::eventually;
-use gossip_core::{Blob, Context, Layer, Nothing, Protocol, Receipt, Refusal, message};
-use gossip_net::lane::quic::{Identity, LaneError, Quic};
-use gossip_net::lane::{Lane, MESSAGE};
+use common::pours::{Pour, Pours};
+use gossip_net::lane::{HANDSHAKES, Identity, Kind, Lane, LaneError, MESSAGE, Streams, quic, tcp};
 use gossip_net::{Builder, Handle, Node};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
@@ -63,27 +63,26 @@ impl Authority {
         self.certified(NAME, now + seconds, self)
     }
 
-    fn lane(&self) -> Quic {
-        Quic::bind(LOOPBACK, &self.identity(NAME, 2999, self)).unwrap()
+    fn lane<K: Kind>(&self) -> Streams<K> {
+        Streams::bind(LOOPBACK, &self.identity(NAME, 2999, self)).unwrap()
     }
 }
 
-fn count(lane: &Quic, cause: &str) -> u64 {
+fn count<K: Kind>(lane: &Streams<K>, cause: &str) -> u64 {
     lane.counts().get("lane", cause)
 }
 
-async fn received(lane: &Quic) -> (SocketAddr, Vec<u8>) {
+async fn received<K: Kind>(lane: &Streams<K>) -> (SocketAddr, Vec<u8>) {
     tokio::time::timeout(DEADLINE, lane.recv()).await.expect("in time").expect("a message")
 }
 
-#[tokio::test]
-async fn messages_come_whole_from_who_sent_them() {
+async fn messages_come_whole_from_who_sent_them<K: Kind>() {
     let red = Authority::new("red");
-    let (one, two) = (red.lane(), red.lane());
+    let (one, two) = (red.lane::<K>(), red.lane::<K>());
     for len in [0, 1, 1_200, MESSAGE] {
         one.send(two.local_addr().unwrap(), vec![len as u8; len]).unwrap();
         let (from, message) = received(&two).await;
-        assert_eq!((from, message), (one.local_addr().unwrap(), vec![len as u8; len]));
+        assert_eq!((from.ip(), message), (one.local_addr().unwrap().ip(), vec![len as u8; len]));
     }
     assert!(one.send(two.local_addr().unwrap(), vec![0; MESSAGE + 1]).is_err());
     assert_eq!((count(&one, "message too long"), two.counts().total("message too long")), (1, 0));
@@ -93,11 +92,10 @@ async fn messages_come_whole_from_who_sent_them() {
 /// authority that only bears the same name are refused whichever side shows it, and counted by
 /// cause. The control, of the same authority and in its
 /// time, is taken.
-#[tokio::test]
-async fn certificates_that_are_not_good_are_refused_by_cause() {
+async fn certificates_that_are_not_good_are_refused_by_cause<K: Kind>() {
     let (red, blue, false_red) =
         (Authority::new("red"), Authority::new("blue"), Authority::new("red"));
-    let good = red.lane();
+    let good = red.lane::<K>();
     let at = good.local_addr().unwrap();
     for (identity, cause, told) in [
         (
@@ -116,7 +114,7 @@ async fn certificates_that_are_not_good_are_refused_by_cause() {
             "own certificate not accepted, says the peer",
         ),
     ] {
-        let bad = Quic::bind(LOOPBACK, &identity).unwrap();
+        let bad = Streams::<K>::bind(LOOPBACK, &identity).unwrap();
         bad.send(at, b"let me in".to_vec()).unwrap();
         eventually(cause, DEADLINE, PAUSE, || count(&good, cause) == 1).await;
         eventually(told, DEADLINE, PAUSE, || count(&bad, told) == 1).await;
@@ -125,13 +123,13 @@ async fn certificates_that_are_not_good_are_refused_by_cause() {
         eventually(cause, DEADLINE, PAUSE, || count(&good, cause) == 2).await;
         eventually(told, DEADLINE, PAUSE, || count(&bad, told) == 2).await;
     }
-    let control = red.lane();
+    let control = red.lane::<K>();
     control.send(at, b"let me in".to_vec()).unwrap();
     assert_eq!(received(&good).await.1, b"let me in", "and nothing of the others before");
 }
 
 /// Says something to `to` again and again, for ever.
-async fn chat(lane: &Quic, to: SocketAddr, word: u8) {
+async fn chat<K: Kind>(lane: &Streams<K>, to: SocketAddr, word: u8) {
     loop {
         // A full queue takes nothing, and empties again.
         let _ = lane.send(to, vec![word; 100]);
@@ -142,15 +140,14 @@ async fn chat(lane: &Quic, to: SocketAddr, word: u8) {
 /// Failure 17 of the operations document, in mid-run: a certificate that expires while its
 /// connection is busy is refused within a life of the connection, whichever side sees to it, and
 /// says so on both sides. The control: with a life of a day on both sides it is not noticed.
-#[tokio::test]
-async fn a_certificate_that_expires_while_it_is_used_is_found_out() {
+async fn a_certificate_that_expires_while_it_is_used_is_found_out<K: Kind>() {
     let red = Authority::new("red");
     let (short, long) = (Duration::from_millis(200), Duration::from_secs(86_400));
     let good = |life| {
         let identity = red.identity(NAME, 2999, &red).life(life).unwrap();
-        Quic::bind(LOOPBACK, &identity).unwrap()
+        Streams::<K>::bind(LOOPBACK, &identity).unwrap()
     };
-    let brief = |life| Quic::bind(LOOPBACK, &red.brief(2).life(life).unwrap()).unwrap();
+    let brief = |life| Streams::<K>::bind(LOOPBACK, &red.brief(2).life(life).unwrap()).unwrap();
     let (strict, lax) = (good(short), good(long));
     let (strict_at, lax_at) = (strict.local_addr().unwrap(), lax.local_addr().unwrap());
     // One that the other side hangs up on, one that calls again by itself, and the control.
@@ -188,13 +185,13 @@ async fn a_certificate_that_expires_while_it_is_used_is_found_out() {
 
 /// An authority that is no longer believed is believed by no connection, however busy: at once.
 /// Those of the other one are heard on.
-#[tokio::test]
-async fn an_authority_is_removed_in_mid_run() {
+async fn an_authority_is_removed_in_mid_run<K: Kind>() {
     let (red, blue) = (Authority::new("red"), Authority::new("blue"));
     let both = format!("{}{}", red.pem, blue.pem);
-    let good = Quic::bind(LOOPBACK, &red.believing(&both)).unwrap();
+    let good = Streams::<K>::bind(LOOPBACK, &red.believing(&both)).unwrap();
     let at = good.local_addr().unwrap();
-    let (one, two) = (red.lane(), Quic::bind(LOOPBACK, &blue.identity(NAME, 2999, &red)).unwrap());
+    let (one, two) =
+        (red.lane::<K>(), Streams::<K>::bind(LOOPBACK, &blue.identity(NAME, 2999, &red)).unwrap());
     for lane in [&one, &two] {
         lane.send(at, vec![1]).unwrap();
         assert_eq!(received(&good).await.1, [1]);
@@ -230,10 +227,9 @@ fn a_life_has_bounds() {
 }
 
 /// A peer that takes nothing has a bounded queue, and holds up nobody else.
-#[tokio::test]
-async fn a_slow_receiver_holds_up_only_itself() {
+async fn a_slow_receiver_holds_up_only_itself<K: Kind>() {
     let red = Authority::new("red");
-    let (one, slow, quick) = (red.lane(), red.lane(), red.lane());
+    let (one, slow, quick) = (red.lane::<K>(), red.lane::<K>(), red.lane::<K>());
     let (slow_at, quick_at) = (slow.local_addr().unwrap(), quick.local_addr().unwrap());
     let mut taken = 0;
     let full = || {
@@ -248,78 +244,19 @@ async fn a_slow_receiver_holds_up_only_itself() {
     }
 }
 
-#[tokio::test]
-async fn what_does_not_go_together_is_named() {
+#[test]
+fn what_does_not_go_together_is_named() {
     let red = Authority::new("red");
     let bad = |chain: &[u8], roots: &[u8]| {
         let key = KeyPair::generate().unwrap().serialize_pem();
-        let identity = Identity::from_pem(chain, key.as_bytes(), roots, NAME)?;
-        Quic::bind(LOOPBACK, &identity).map(drop)
+        Identity::from_pem(chain, key.as_bytes(), roots, NAME)
     };
     let pem = red.pem.as_bytes();
     assert!(matches!(bad(pem, b""), Err(LaneError::NoAuthority)));
     assert!(matches!(bad(pem, pem), Err(LaneError::Tls(_))), "the key is another's");
 }
 
-message! {
-    /// Pour as many words on a peer.
-    struct Pour {
-        to: SocketAddr,
-        count: u16,
-    }
-}
-
-message! {
-    /// A word, long or short.
-    enum Word {
-        Short,
-        Long(Blob<1000>),
-    }
-}
-
-/// Greets its contact each round, pours when told, and counts the long words that come.
-#[derive(Debug, Default)]
-struct Pours {
-    contact: Option<SocketAddr>,
-    came: u32,
-}
-
-impl Protocol for Pours {
-    type Id = SocketAddr;
-    type Message = Word;
-    type Event = Nothing;
-    type Command = Pour;
-}
-
-impl Layer for Pours {
-    fn on_round(&mut self, (): &(), cx: &mut impl Context<Self>) {
-        if let Some(contact) = self.contact {
-            cx.send(contact, Word::Short);
-        }
-    }
-
-    fn on_contact(&mut self, (): &(), peer: SocketAddr, _: &mut impl Context<Self>) {
-        self.contact = Some(peer);
-    }
-
-    fn on_message(&mut self, (): &(), _: SocketAddr, said: Word, _: &mut impl Context<Self>) {
-        self.came += u32::from(matches!(said, Word::Long(_)));
-    }
-
-    fn on_command(
-        &mut self,
-        (): &(),
-        pour: Pour,
-        cx: &mut impl Context<Self>,
-    ) -> Result<Receipt, Refusal> {
-        for _ in 0..pour.count {
-            cx.send(pour.to, Word::Long(Blob::new([7; 1_000]).expect("it fits")));
-        }
-        Ok(Receipt::default())
-    }
-}
-
-async fn spawned(builder: Builder<Pours>, lane: Option<Quic>) -> Handle<Pours> {
+async fn spawned<K: Kind>(builder: Builder<Pours>, lane: Option<Streams<K>>) -> Handle<Pours> {
     let builder = builder.bind(LOOPBACK).tick(TICK);
     let builder = match lane {
         Some(lane) => builder.lane(lane),
@@ -330,13 +267,12 @@ async fn spawned(builder: Builder<Pours>, lane: Option<Quic>) -> Handle<Pours> {
 
 /// Two nodes find each other's lane by themselves; a thousand datagrams at once, which overrun a
 /// socket, come all of them by it. To a node without a lane they go as datagrams.
-#[tokio::test]
-async fn what_is_much_at_once_goes_by_the_lane() {
+async fn what_is_much_at_once_goes_by_the_lane<K: Kind>() {
     let red = Authority::new("red");
-    let two = spawned(Node::builder(Pours::default()), Some(red.lane())).await;
-    let without = spawned(Node::builder(Pours::default()), None).await;
+    let two = spawned(Node::builder(Pours::default()), Some(red.lane::<K>())).await;
+    let without = spawned::<K>(Node::builder(Pours::default()), None).await;
     let builder = Node::builder(Pours::default()).contact(two.id());
-    let one = spawned(builder, Some(red.lane())).await;
+    let one = spawned(builder, Some(red.lane::<K>())).await;
     let found = || one.peer(two.id()).is_some_and(|peer| peer.lane.is_some());
     eventually("the lane is known", DEADLINE, PAUSE, found).await;
 
@@ -349,4 +285,74 @@ async fn what_is_much_at_once_goes_by_the_lane() {
     let all = || without.read(|pours| pours.came) == 20;
     eventually("all have come as datagrams", DEADLINE, PAUSE, all).await;
     assert_eq!(one.counters().lane_out, counters.lane_out);
+}
+
+/// Runs each test over a kind of lane.
+macro_rules! over {
+    ($module:ident, $kind:ty: $($test:ident)*) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test::<$kind>().await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! over_both {
+    ($($test:ident)*) => {
+        over!(over_quic, super::quic::Connections: $($test)*);
+        over!(over_tcp, super::tcp::Connections: $($test)*);
+    };
+}
+
+over_both! {
+    messages_come_whole_from_who_sent_them
+    certificates_that_are_not_good_are_refused_by_cause
+    a_certificate_that_expires_while_it_is_used_is_found_out
+    an_authority_is_removed_in_mid_run
+    a_slow_receiver_holds_up_only_itself
+    what_is_much_at_once_goes_by_the_lane
+}
+
+/// A lane over TCP and one over QUIC do not speak to each other: what is much goes as datagrams.
+#[tokio::test]
+async fn lanes_of_two_kinds_are_not_used_between_each_other() {
+    let red = Authority::new("red");
+    let lane = red.lane::<tcp::Connections>();
+    let two = spawned(Node::builder(Pours::default()), Some(lane)).await;
+    let builder = Node::builder(Pours::default()).contact(two.id());
+    let one = spawned(builder, Some(red.lane::<quic::Connections>())).await;
+    let found = || one.peer(two.id()).is_some_and(|peer| peer.lane.is_some());
+    eventually("the lane is known", DEADLINE, PAUSE, found).await;
+    one.call(Pour { to: two.id(), count: 20 }).await.unwrap();
+    let all = || two.read(|pours| pours.came) == 20;
+    eventually("all have come as datagrams", DEADLINE, PAUSE, all).await;
+    assert_eq!(one.counters().lane_out, 0);
+}
+
+/// Strangers who call and say nothing, or nonsense, do not keep a member out: of too many, the one
+/// who has taken longest is given up.
+#[tokio::test]
+async fn silent_strangers_keep_nobody_out() {
+    let red = Authority::new("red");
+    let (good, member) = (red.lane::<tcp::Connections>(), red.lane::<tcp::Connections>());
+    let at = good.local_addr().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..4 * HANDSHAKES {
+        silent.push(tokio::net::TcpStream::connect(at).await.unwrap());
+    }
+    let given_up = "handshake given up for another";
+    let most = || count(&good, given_up) >= 3 * HANDSHAKES as u64;
+    eventually(given_up, DEADLINE, PAUSE, most).await;
+    for stranger in &silent {
+        // Of those who were given up, the system knows that nobody reads any more.
+        let _ = stranger.try_write(b"GET / HTTP/1.1\r\n\r\n");
+    }
+    member.send(at, b"let me in".to_vec()).unwrap();
+    assert_eq!(received(&good).await.1, b"let me in");
+    let failed = || count(&good, "handshake failed") > 0;
+    eventually("nonsense is counted", DEADLINE, PAUSE, failed).await;
 }

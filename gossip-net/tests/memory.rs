@@ -330,8 +330,8 @@ async fn too_long_a_datagram_is_counted_and_not_cut() {
     let hub = Hub::new();
     let node = probe(&hub, 1).await;
     let stranger = hub.bind(addr(2)).unwrap();
-    stranger.send(node.id(), &[0; 1_201]).await.unwrap();
-    stranger.send(node.id(), &[0; 1_200]).await.unwrap();
+    stranger.send(node.id(), &[0; 1_473]).await.unwrap();
+    stranger.send(node.id(), &[0; 1_472]).await.unwrap();
     tokio::time::sleep(TICK).await;
     let counts = node.counters().counts;
     assert_eq!(counts.get("driver", "datagram too long"), 1);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gossip_core::ParameterError;
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::crypto::ring;
@@ -16,15 +15,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::quic::{CONNECTIONS, transport};
-
 /// How long a connection lasts before certificates are judged again. Our choice: an authority that
 /// was removed, or a certificate that has expired, is good for so long at most, and a handshake
 /// of a few milliseconds costs little beside it.
 pub const LIFE: Duration = Duration::from_secs(600);
-
-/// What both sides must speak.
-const ALPN: &[u8] = b"gossip-lane/1";
 
 /// Who a node is to the lanes of its peers: a certificate, its key, and the authorities whose
 /// certificates it believes.
@@ -51,14 +45,6 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// On what terms a lane talks to peers.
-#[derive(Clone)]
-pub(super) struct Terms {
-    pub(super) client: quinn::ClientConfig,
-    pub(super) name: String,
-    pub(super) life: Duration,
 }
 
 /// Why there is no lane.
@@ -122,7 +108,7 @@ impl Identity {
         let expiry =
             Expiry { certificate: first_end(&chain)?, authority: first_end(&authorities)? };
         let identity = Self { chain, key, roots, name: name.to_owned(), life: LIFE, expiry };
-        identity.server().map(|_| identity)
+        identity.server(b"").map(|_| identity)
     }
 
     /// How long a connection lasts before both sides judge certificates again, from a tenth of a
@@ -142,11 +128,17 @@ impl Identity {
         self.expiry
     }
 
-    pub(super) fn terms(&self) -> Result<Terms, LaneError> {
-        Ok(Terms { client: self.client()?, name: self.name.clone(), life: self.life })
+    /// The name that the certificates of peers must bear.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    pub(super) fn server(&self) -> Result<quinn::ServerConfig, LaneError> {
+    pub(super) const fn lifetime(&self) -> Duration {
+        self.life
+    }
+
+    /// How a node answers calls: TLS 1.3, no resumption, and `alpn` is what both sides must speak.
+    pub(super) fn server(&self, alpn: &[u8]) -> Result<rustls::ServerConfig, LaneError> {
         let provider = Arc::new(ring::default_provider());
         let roots = Arc::new(self.roots.clone());
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
@@ -156,26 +148,21 @@ impl Identity {
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(verifier)
             .with_single_cert(self.chain.clone(), self.key.clone_key())?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![alpn.to_vec()];
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        let crypto = QuicServerConfig::try_from(config).map_err(general)?;
-        let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        config.transport_config(transport()).migration(false).max_incoming(CONNECTIONS);
         Ok(config)
     }
 
-    fn client(&self) -> Result<quinn::ClientConfig, LaneError> {
+    /// How a node calls.
+    pub(super) fn client(&self, alpn: &[u8]) -> Result<rustls::ClientConfig, LaneError> {
         let provider = Arc::new(ring::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_root_certificates(self.roots.clone())
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![alpn.to_vec()];
         config.resumption = Resumption::disabled();
-        let crypto = QuicClientConfig::try_from(config).map_err(general)?;
-        let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-        config.transport_config(transport());
         Ok(config)
     }
 }
@@ -192,6 +179,26 @@ fn first_end(certificates: &[CertificateDer<'_>]) -> Result<Duration, LaneError>
     Ok(Duration::from_secs(first.unwrap_or_default().try_into().unwrap_or_default()))
 }
 
-fn general(error: impl fmt::Display) -> rustls::Error {
+pub(super) fn general(error: impl fmt::Display) -> rustls::Error {
     rustls::Error::General(error.to_string())
+}
+
+/// Why a peer is refused, by the alert that it is told (RFC 8446, section 6).
+pub(super) const fn refused(alert: u8) -> &'static str {
+    match alert {
+        45 => "certificate expired",
+        48 => "certificate of another authority",
+        42 | 43 | 46 | 51 => "certificate not accepted",
+        116 => "no certificate",
+        _ => "handshake failed",
+    }
+}
+
+/// Why a peer refuses this node, by the alert that it sends.
+pub(super) const fn refused_by_peer(alert: u8) -> &'static str {
+    match alert {
+        45 => "own certificate expired, says the peer",
+        48 => "own certificate of another authority, says the peer",
+        _ => "own certificate not accepted, says the peer",
+    }
 }

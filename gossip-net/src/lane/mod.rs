@@ -17,10 +17,21 @@ use async_trait::async_trait;
 use gossip_core::Counts;
 use gossip_core::packet::Datagram;
 
-#[cfg(feature = "quic")]
+use crate::hello::LANE;
+
+#[cfg(feature = "tls")]
 mod identity;
 #[cfg(feature = "quic")]
 pub mod quic;
+#[cfg(feature = "tls")]
+mod streams;
+#[cfg(feature = "tcp")]
+pub mod tcp;
+
+#[cfg(feature = "tls")]
+pub use identity::{Expiry, Identity, LIFE, LaneError};
+#[cfg(feature = "tls")]
+pub use streams::{CONNECTIONS, Fault, HANDSHAKES, Kind, QUEUE, Streams};
 
 /// Datagrams to one peer at once that go by the lane. Our choice: below, a stream costs more than
 /// it saves.
@@ -32,7 +43,7 @@ pub const MESSAGE: usize = 256 * 1_024;
 const HEAD: usize = 18;
 
 /// Carries messages of up to [`MESSAGE`] bytes to the lanes of peers, in order and whole, or not
-/// at all. [`Quic`](quic::Quic) is one.
+/// at all. `quic::Quic` (feature `quic`) is one, `tcp::Tcp` (feature `tcp`) another.
 #[async_trait]
 pub trait Lane: Send + Sync + 'static {
     /// Takes a message for the lane at `to`. It does not wait: what a peer does not take is kept in
@@ -44,8 +55,8 @@ pub trait Lane: Send + Sync + 'static {
     /// lately, [`InvalidInput`](io::ErrorKind::InvalidInput) if the message is too long.
     fn send(&self, to: SocketAddr, message: Vec<u8>) -> io::Result<()>;
 
-    /// Waits for a message, and returns it with the address of the lane that it came from. It must
-    /// be safe to cancel.
+    /// Waits for a message, and returns it with the address that it came from: of the sender's
+    /// host, at a port that may be any. It must be safe to cancel.
     ///
     /// # Errors
     ///
@@ -58,6 +69,12 @@ pub trait Lane: Send + Sync + 'static {
     ///
     /// The system's.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// The bit of [`PeerInfo::capabilities`](crate::PeerInfo::capabilities) that says which kind of
+    /// lane it is: messages go only between two of the same kind.
+    fn capability(&self) -> u32 {
+        LANE
+    }
 
     /// What it refused, shed or lost, by cause.
     fn counts(&self) -> Counts;

@@ -1,6 +1,8 @@
 //! Stacks that the tests run, and how they wait.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod pours;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
