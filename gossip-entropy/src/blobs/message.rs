@@ -38,8 +38,8 @@ message! {
 }
 
 impl Reference {
-    /// The name of `bytes` among nodes with `secret`. Nobody finds other bytes with the name of these,
-    /// whether they know the secret or not.
+    /// The name of `bytes` among nodes with `secret`. Nobody finds other bytes with the name of
+    /// these, whether they know the secret or not.
     pub fn of(bytes: &[u8], secret: Secret) -> Self {
         let mut hasher = Sha256::new_with_prefix(b"gossip_entropy blob 1");
         let [a, b] = secret.0;
