@@ -1,3 +1,5 @@
+use gossip_core::auth::Signer;
+
 use super::*;
 use crate::allowed::AllowList;
 use crate::node_key::NodeKey;
@@ -333,4 +335,24 @@ fn nodes_without_keys_and_nodes_without_lists_get_on() {
     assert_eq!(hears(&mut keyed, at(1), 0, &said).refused, None);
     let known = keyed.peer(peer(0)).unwrap();
     assert_eq!((known.key, known.capabilities & PROVES), (None, 0));
+}
+
+/// Golden: what is signed, byte for byte, and where the signature stands.
+#[test]
+fn a_proof_stays_what_it_is() {
+    let key = NodeKey::generate().unwrap();
+    let mut node = known_as(2, Some(&key), None);
+    let card = Card { versions: (1, 1), capabilities: ASKS, lane: 0 };
+    let question = Hello { answer: false, card, nonce: 0x0102_0304, tail: Some([0; 96]) };
+    let said = hears(&mut node, at(0), 1, &question).says.remove(0).bytes;
+    let mut text = b"gossip-net hello 1".to_vec();
+    Header { cluster: cluster(), shape: 0 }.write(&mut text);
+    for last in [2, 1] {
+        text.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last, 7, 0]);
+    }
+    let body = [1, 1, 1, 3, 0, 0x10, 0, 0x04, 0x1c, 4, 3, 2, 1, 0, 0, 0, 0];
+    text.extend_from_slice(&body);
+    let (r, s) = key.sign(&text);
+    let tail = [&body[..], &key.public().to_bytes(), &r, &s].concat();
+    assert_eq!(&said[HEADER..], tail);
 }
