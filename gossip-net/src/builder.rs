@@ -18,14 +18,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::Stack;
+use crate::allowed::AllowList;
 use crate::end::Ended;
 use crate::handle::{Handle, Shared, Warden};
 use crate::hello::{Card, Greeter, VERSIONS};
 use crate::keyring::Keyring;
 use crate::lane::Lane;
 use crate::limits::Limits;
+use crate::node_key::NodeKey;
 use crate::path::{self, PATH_MTU, Paths};
 use crate::presence::Presence;
+use crate::proof::Prover;
 use crate::sealed::{OVERHEAD, Sealed};
 use crate::tape::Tape;
 use crate::task::{Bounds, Pace, Task};
@@ -59,6 +62,8 @@ impl Node {
             capabilities: 0,
             lane: None,
             record: None,
+            node_key: None,
+            allow: None,
         }
     }
 }
@@ -104,6 +109,8 @@ pub struct Builder<S> {
     capabilities: u16,
     lane: Option<Box<dyn Lane>>,
     record: Option<Record>,
+    node_key: Option<NodeKey>,
+    allow: Option<AllowList>,
 }
 
 /// Where a node is recorded: to what, how many bytes at most, and with which words about it.
@@ -145,6 +152,26 @@ impl<S: Stack> Builder<S> {
     /// know what it was told in its earlier life, and could be told it again.
     pub fn keys(mut self, keys: &Keyring) -> Self {
         self.keys = Some(keys.clone());
+        self
+    }
+
+    /// Proves by `key` who this node is, to peers that ask for it.
+    pub fn node_key(mut self, key: &NodeKey) -> Self {
+        self.node_key = Some(key.clone());
+        self
+    }
+
+    /// Takes in nothing from a peer, and sends nothing to it, before it has proved to hold a key of
+    /// `list`; then for [`PROOF_LIFE`](crate::PROOF_LIFE), and no longer than the key is there.
+    /// What is refused is counted by cause. For up to [`KNOWN`](crate::KNOWN) peers at a time.
+    ///
+    /// A proof is of a peer's address. It keeps a member out whose key was taken off the list, or
+    /// one with the [secret](Self::keys) alone, as long as it is at an address of its own. It does
+    /// not keep one out who knows the secret *and* sends from the address of a node that is
+    /// allowed, until that node's next proof is due: datagrams are sealed by the secret that all
+    /// share. Without [keys](Self::keys) that holds for everybody who can send from that address.
+    pub fn allow(mut self, list: &AllowList) -> Self {
+        self.allow = Some(list.clone());
         self
     }
 
@@ -317,7 +344,8 @@ impl<S: Stack> Builder<S> {
         let presence = Presence::new(contacts, tick);
 
         let card = card(self.capabilities, self.lane.as_deref()).map_err(SpawnError::Transport)?;
-        let greeter = Greeter::new(cluster, card, tick);
+        let prover = Prover::new(cluster, me, self.node_key, self.allow);
+        let greeter = Greeter::new(cluster, card, tick, prover);
         let carried = if transport.may_fragment() { 0 } else { transport.mtu() };
         let paths = Paths::new(cluster, self.mtu, self.path_mtu, (carried, seal));
         let longest = self.mtu.max(DATAGRAM).max(paths.longest());

@@ -11,6 +11,10 @@
 //! From the answers a node knows which versions of the datagram's header a peer reads, what it can
 //! do, where its lane is, and the time of a round trip. An answer is as long as its question, so
 //! nothing is amplified. A node that knows nothing of this counts it as `not a gossip datagram`.
+//!
+//! A node with a list of those who may take part believes nobody who has not proved, in an answer,
+//! to be one of them (`proof.rs`). It asks whoever sends to it, or is to be sent to; until the
+//! answer is here, nothing is taken in and nothing is sent but such questions and answers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -20,17 +24,25 @@ use std::time::Duration;
 use gossip_core::Time;
 use gossip_core::packet::{ClusterId, Datagram, HEADER, Header};
 
+use crate::node_key::PublicKey;
+use crate::proof::{ASKS, PROVES, Proof, Prover, Tail};
+
 /// The versions of the datagram's header that this release reads, and writes the highest of.
 pub const VERSIONS: RangeInclusive<u8> = 1..=1;
 
-/// Peers that are known at most; of more, the one heard longest ago is forgotten. Our choice.
-pub const KNOWN: usize = 1_024;
+/// Peers that are known at most; of more, the one heard longest ago is forgotten. Our choice: as
+/// many as senders of sealed datagrams.
+pub const KNOWN: usize = 4_096;
 
 /// Peers sent to lately that are kept to be asked.
 const LATELY: usize = 16;
 
 /// Questions under way; older ones are not waited for.
-const ASKED: usize = 32;
+const ASKED: usize = 2 * QUESTIONS;
+
+/// Questions in a tick at most, those that are due for want of a proof: so who sends in others'
+/// names cannot have more than a few kilobytes a second sent to them. Our choice.
+const QUESTIONS: usize = 64;
 
 /// Rounds between questions to peers that are known already. Our choice: at a round a second, some
 /// eight bytes a second with their answers.
@@ -40,7 +52,8 @@ const EVERY: u64 = 8;
 const SAMPLES: u32 = 3;
 
 const MAGIC: u8 = 0xb6;
-const LEN: usize = HEADER + 1 + 2 + 4 + 2 + 8;
+const BODY: usize = 1 + 2 + 4 + 2 + 8;
+const LEN: usize = HEADER + BODY;
 
 /// The node has a lane for what does not fit a datagram.
 pub const LANE: u32 = 1;
@@ -63,19 +76,29 @@ pub(crate) struct Hello {
     pub(crate) answer: bool,
     pub(crate) card: Card,
     pub(crate) nonce: u64,
+    /// In a question, that a proof is asked for; in an answer, the proof.
+    pub(crate) tail: Option<Tail>,
 }
 
 impl Hello {
     pub(crate) fn encode(&self, cluster: ClusterId) -> Vec<u8> {
-        let Self { answer, card, nonce } = *self;
-        let mut bytes = Vec::with_capacity(LEN);
+        let mut bytes = Vec::with_capacity(LEN + size_of::<Tail>());
         Header { cluster, shape: 0 }.write(&mut bytes);
         bytes[1] = MAGIC;
-        bytes.extend_from_slice(&[u8::from(answer), card.versions.0, card.versions.1]);
-        bytes.extend_from_slice(&card.capabilities.to_le_bytes());
-        bytes.extend_from_slice(&card.lane.to_le_bytes());
-        bytes.extend_from_slice(&nonce.to_le_bytes());
+        bytes.extend_from_slice(&self.body());
+        bytes.extend_from_slice(self.tail.as_ref().map_or(&[], |tail| tail));
         bytes
+    }
+
+    /// What is said, without the header and what proves it.
+    pub(crate) fn body(&self) -> [u8; BODY] {
+        let Self { answer, card, nonce, .. } = *self;
+        let mut body = [0; BODY];
+        body[..3].copy_from_slice(&[u8::from(answer), card.versions.0, card.versions.1]);
+        body[3..7].copy_from_slice(&card.capabilities.to_le_bytes());
+        body[7..9].copy_from_slice(&card.lane.to_le_bytes());
+        body[9..].copy_from_slice(&nonce.to_le_bytes());
+        body
     }
 
     /// What `bytes` say, if they are a question or an answer of this cluster. Whatever follows is
@@ -85,19 +108,28 @@ impl Hello {
         let [_, MAGIC, ..] = header else { return None };
         header[1] = header_magic();
         Header::read(&header, cluster).ok()?;
-        let body: [u8; LEN - HEADER] = *bytes[HEADER..].first_chunk()?;
-        let [kind, lowest, highest, c0, c1, c2, c3, l0, l1, nonce @ ..] = body;
+        let (body, rest) = bytes[HEADER..].split_first_chunk::<BODY>()?;
+        let [kind, lowest, highest, c0, c1, c2, c3, l0, l1, nonce @ ..] = *body;
+        let capabilities = u32::from_le_bytes([c0, c1, c2, c3]);
+        // Those of other nodes are followed by what later versions add.
+        let has_tail = capabilities & if kind == 1 { PROVES } else { ASKS } != 0;
         Some(Self {
             answer: kind == 1,
             card: Card {
                 versions: (lowest, highest),
-                capabilities: u32::from_le_bytes([c0, c1, c2, c3]),
+                capabilities,
                 lane: u16::from_le_bytes([l0, l1]),
             },
             nonce: u64::from_le_bytes(nonce),
+            tail: rest.first_chunk().copied().filter(|_| has_tail),
         })
         .filter(|_| kind <= 1)
     }
+}
+
+/// Whether these bytes, which this node made, are of a question or an answer.
+pub(crate) fn is_hello(bytes: &[u8]) -> bool {
+    bytes.get(1) == Some(&MAGIC)
 }
 
 /// The second byte of every other datagram.
@@ -120,6 +152,8 @@ pub struct PeerInfo {
     pub lane: Option<SocketAddr>,
     /// The time of a round trip, smoothed as by RFC 6298; `None` before the first answer.
     pub rtt: Option<Duration>,
+    /// Who it has proved to be; `None` if this node asks for no proofs.
+    pub key: Option<PublicKey>,
 }
 
 impl PeerInfo {
@@ -152,6 +186,19 @@ struct Known {
     asked: u64,
     rtt: Duration,
     samples: u32,
+    proof: Option<Proof>,
+}
+
+/// What comes of a question or an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// What is said to it: an answer, a question.
+    pub(crate) says: Vec<Datagram<SocketAddr>>,
+    pub(crate) verdict: Option<Verdict>,
+    /// Why it is not believed.
+    pub(crate) refused: Option<&'static str>,
+    /// Whether the peer has proved who it is, and had not before.
+    pub(crate) proven: bool,
 }
 
 /// What the guard over the period has to say: said once, until it is otherwise.
@@ -174,14 +221,22 @@ pub(crate) struct Greeter {
     asked: VecDeque<(u64, SocketAddr, Time)>,
     rounds: u64,
     near: bool,
+    prover: Prover,
 }
 
 impl Greeter {
-    pub(crate) const fn new(cluster: ClusterId, card: Card, tick: Duration) -> Self {
+    pub(crate) const fn new(
+        cluster: ClusterId,
+        card: Card,
+        tick: Duration,
+        prover: Prover,
+    ) -> Self {
+        let capabilities = card.capabilities | prover.capabilities();
         Self {
             cluster,
-            card,
+            card: Card { capabilities, ..card },
             tick,
+            prover,
             known: BTreeMap::new(),
             lately: VecDeque::new(),
             asked: VecDeque::new(),
@@ -205,6 +260,7 @@ impl Greeter {
     /// was asked longest ago first.
     pub(crate) fn round(&mut self, now: Time, nonce: u64) -> Option<Datagram<SocketAddr>> {
         self.rounds += 1;
+        self.prover.round();
         let waits = |peer: &SocketAddr| self.asked.iter().any(|asked| asked.1 == *peer);
         let free = self.lately.iter().copied().filter(|peer| !waits(peer));
         let asked = |peer: &SocketAddr| self.known.get(peer).map_or(0, |known| known.asked);
@@ -213,6 +269,42 @@ impl Greeter {
         if self.known.contains_key(&peer) && !self.rounds.is_multiple_of(EVERY) {
             return None;
         }
+        Some(self.ask(now, peer, nonce))
+    }
+
+    /// Whether peers must prove who they are.
+    pub(crate) const fn asks(&self) -> bool {
+        self.prover.asks()
+    }
+
+    /// Whether `peer` may be heard and spoken to, or why not; and what it is asked.
+    pub(crate) fn admit(
+        &mut self,
+        now: Time,
+        peer: SocketAddr,
+        nonce: impl FnOnce() -> Option<u64>,
+    ) -> (Result<(), &'static str>, Option<Datagram<SocketAddr>>) {
+        let proof = self.known.get(&peer).and_then(|known| known.proof);
+        let (admitted, ask) = self.prover.judge(now, proof);
+        let question = if ask { self.doubt(now, peer, nonce) } else { None };
+        (admitted, question)
+    }
+
+    /// Asks `peer` for a proof, unless it or too many were asked less than a tick ago.
+    fn doubt(
+        &mut self,
+        now: Time,
+        peer: SocketAddr,
+        nonce: impl FnOnce() -> Option<u64>,
+    ) -> Option<Datagram<SocketAddr>> {
+        let lately = || self.asked.iter().filter(|asked| now.since(asked.2) < self.tick);
+        if lately().count() >= QUESTIONS || lately().any(|asked| asked.1 == peer) {
+            return None;
+        }
+        nonce().map(|nonce| self.ask(now, peer, nonce))
+    }
+
+    fn ask(&mut self, now: Time, peer: SocketAddr, nonce: u64) -> Datagram<SocketAddr> {
         if self.asked.len() == ASKED {
             self.asked.pop_front();
         }
@@ -220,43 +312,83 @@ impl Greeter {
         if let Some(known) = self.known.get_mut(&peer) {
             known.asked = self.rounds;
         }
-        Some(self.say(peer, false, nonce))
+        let tail = self.asks().then_some([0; size_of::<Tail>()]);
+        self.say(peer, &Hello { answer: false, card: self.card, nonce, tail })
     }
 
-    /// Takes in what `from` says; returns what it is answered, and what the guard has to say.
+    /// Takes in what `from` says.
     pub(crate) fn heard(
         &mut self,
         now: Time,
         from: SocketAddr,
         hello: &Hello,
-    ) -> (Option<Datagram<SocketAddr>>, Option<Verdict>) {
-        if !hello.answer {
-            return (Some(self.say(from, true, hello.nonce)), None);
+        nonce: impl FnOnce() -> Option<u64>,
+    ) -> Heard {
+        if hello.answer {
+            return self.on_answer(now, from, hello);
         }
+        let mut answer = Hello { answer: true, card: self.card, nonce: hello.nonce, tail: None };
+        if hello.tail.is_some() {
+            answer.tail = match self.prover.prove(from, &answer) {
+                Ok(tail) => tail,
+                Err(refused) => return Heard { refused: Some(refused), ..Heard::default() },
+            };
+        }
+        // Who asks will send: better to know it by then.
+        let (_, question) = self.admit(now, from, nonce);
+        let says = [self.say(from, &answer)].into_iter().chain(question).collect();
+        Heard { says, ..Heard::default() }
+    }
+
+    fn on_answer(&mut self, now: Time, from: SocketAddr, hello: &Hello) -> Heard {
         // An answer that nobody asked for says nothing.
         let asked = self.asked.iter().position(|asked| (asked.0, asked.1) == (hello.nonce, from));
         let Some((_, _, then)) = asked.and_then(|at| self.asked.remove(at)) else {
-            return (None, None);
+            let refused = self.asks().then_some("answer that nobody asked for");
+            return Heard { refused, ..Heard::default() };
+        };
+        let before = self.known.get(&from).and_then(|known| known.proof);
+        let proof = if self.asks() {
+            match self.prover.check(from, hello) {
+                Ok(key) => Some(Proof { key, at: now }),
+                Err(cause) => {
+                    // Whoever was at this address is there no more, or may not be.
+                    if let Some(known) = self.known.get_mut(&from) {
+                        known.proof = None;
+                    }
+                    return Heard { refused: Some(cause), ..Heard::default() };
+                }
+            }
+        } else {
+            None
         };
         self.make_room(from);
-        let fresh =
-            || Known { card: hello.card, heard: now, asked: 0, rtt: now.since(then), samples: 0 };
+        let rtt = now.since(then);
+        let card = hello.card;
+        let fresh = || Known { card, heard: now, asked: 0, rtt, samples: 0, proof };
         let rounds = self.rounds;
         let known = self.known.entry(from).or_insert_with(fresh);
-        (known.card, known.heard, known.asked) = (hello.card, now, rounds);
-        known.rtt = (known.rtt * 7 + now.since(then)) / 8;
+        (known.card, known.heard, known.asked, known.proof) = (card, now, rounds, proof);
+        known.rtt = (known.rtt * 7 + rtt) / 8;
         known.samples = known.samples.saturating_add(1);
-        (None, self.judge())
+        let proven = proof.is_some() && before.is_none();
+        Heard { verdict: self.judge(), proven, ..Heard::default() }
+    }
+
+    /// Whether a refusal for this cause is to be told of now.
+    pub(crate) fn tells(&mut self, now: Time, cause: &'static str) -> bool {
+        self.prover.tells(now, cause)
     }
 
     /// What is known of `peer`.
     pub(crate) fn peer(&self, peer: SocketAddr) -> Option<PeerInfo> {
-        let Known { card, rtt, .. } = self.known.get(&peer)?;
+        let Known { card, rtt, proof, .. } = self.known.get(&peer)?;
         Some(PeerInfo {
             versions: card.versions.0..=card.versions.1,
             capabilities: card.capabilities,
             lane: self.lane(peer),
             rtt: Some(*rtt),
+            key: proof.map(|proof| proof.key),
         })
     }
 
@@ -292,8 +424,7 @@ impl Greeter {
         }
     }
 
-    fn say(&self, to: SocketAddr, answer: bool, nonce: u64) -> Datagram<SocketAddr> {
-        let hello = Hello { answer, card: self.card, nonce };
+    fn say(&self, to: SocketAddr, hello: &Hello) -> Datagram<SocketAddr> {
         Datagram { to, bytes: hello.encode(self.cluster), frames: 0 }
     }
 
@@ -308,156 +439,4 @@ impl Greeter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TICK: Duration = Duration::from_secs(1);
-    const CARD: Card = Card { versions: (1, 1), capabilities: LANE | 1 << 20, lane: 7_172 };
-
-    fn cluster() -> ClusterId {
-        ClusterId::named("red")
-    }
-
-    fn peer(number: usize) -> SocketAddr {
-        ([10, 0, (number >> 8) as u8, number as u8], 7).into()
-    }
-
-    fn at(millis: u64) -> Time {
-        Time::from_micros(millis * 1_000)
-    }
-
-    fn greeter() -> Greeter {
-        Greeter::new(cluster(), CARD, TICK)
-    }
-
-    /// Runs rounds in which a node sends to `peers`, whose answers take `rtt`; returns what the
-    /// guard said.
-    fn rounds(node: &mut Greeter, from: u64, count: u64, peers: &[(usize, u64)]) -> Vec<Verdict> {
-        let mut said = Vec::new();
-        for round in from..from + count {
-            for (number, _) in peers {
-                node.sent(peer(*number));
-            }
-            let now = at(round * 1_000);
-            let Some(asked) = node.round(now, round + 1) else { continue };
-            let rtt = peers.iter().find(|(number, _)| peer(*number) == asked.to).unwrap().1;
-            let mut other = greeter();
-            let question = Hello::decode(&asked.bytes, cluster()).unwrap();
-            let (answer, _) = other.heard(now, peer(0), &question);
-            let answer = answer.unwrap();
-            assert_eq!(answer.bytes.len(), asked.bytes.len(), "nothing is amplified");
-            let answer = Hello::decode(&answer.bytes, cluster()).unwrap();
-            said.extend(node.heard(now + Duration::from_millis(rtt), asked.to, &answer).1);
-        }
-        said
-    }
-
-    #[test]
-    fn peers_are_known_by_what_they_say_and_how_long_they_take() {
-        let mut node = greeter();
-        assert_eq!(rounds(&mut node, 0, 60, &[(1, 20), (2, 40)]), []);
-        let known = node.peer(peer(1)).unwrap();
-        assert_eq!((known.common_version(), known.capabilities), (Some(1), CARD.capabilities));
-        assert_eq!(known.lane, Some(([10, 0, 0, 1], 7_172).into()));
-        assert_eq!(known.rtt, Some(Duration::from_millis(20)));
-        let trips = node.round_trips();
-        assert_eq!((trips.peers, trips.slow), (2, 0));
-        assert_eq!(trips.max, Duration::from_millis(40));
-        assert_eq!(node.peer(peer(3)), None);
-    }
-
-    /// The essay's condition 5. A peer whose answers take 700 ms of a period of a second is warned
-    /// of once; when they take 10 ms again, that is said once, too.
-    #[test]
-    fn a_period_near_the_round_trip_is_warned_of_once() {
-        let mut node = greeter();
-        assert_eq!(rounds(&mut node, 0, 100, &[(1, 10), (2, 10)]), []);
-        let said = rounds(&mut node, 100, 400, &[(1, 10), (2, 700)]);
-        assert!(matches!(said[..], [Verdict::Near(rtt)] if rtt * 2 > TICK), "{said:?}");
-        assert_eq!(node.round_trips().slow, 1);
-        assert_eq!(rounds(&mut node, 500, 400, &[(1, 10), (2, 10)]), [Verdict::Well]);
-    }
-
-    /// Round trips above the period are measured, too: answers are told apart by their nonces.
-    #[test]
-    fn a_round_trip_of_several_periods_is_measured() {
-        let mut node = greeter();
-        let mut under_way = VecDeque::new();
-        for round in 0..200 {
-            node.sent(peer(1));
-            under_way.extend(node.round(at(round * 1_000), round + 1).map(|asked| (round, asked)));
-            if under_way.front().is_some_and(|(then, _)| then + 3 == round)
-                && let Some((_, asked)) = under_way.pop_front()
-            {
-                let question = Hello::decode(&asked.bytes, cluster()).unwrap();
-                node.heard(at(round * 1_000), peer(1), &Hello { answer: true, ..question });
-            }
-        }
-        assert_eq!(node.round_trips().max, Duration::from_secs(3));
-    }
-
-    #[test]
-    fn answers_that_nobody_asked_for_say_nothing() {
-        let mut node = greeter();
-        let forged = Hello { answer: true, card: CARD, nonce: 7 };
-        assert_eq!(node.heard(at(1), peer(1), &forged), (None, None));
-        node.sent(peer(1));
-        let asked = node.round(at(1), 9).unwrap();
-        let answer = Hello { answer: true, ..Hello::decode(&asked.bytes, cluster()).unwrap() };
-        node.heard(at(2), peer(2), &answer);
-        assert!(node.known.is_empty(), "not from another than the one asked");
-        node.heard(at(2), peer(1), &answer);
-        node.heard(at(900), peer(1), &answer);
-        assert_eq!(node.peer(peer(1)).unwrap().rtt, Some(Duration::from_millis(1)), "and once");
-    }
-
-    #[test]
-    fn what_is_known_is_bounded() {
-        let mut node = greeter();
-        for round in 0..3_000_u64 {
-            let to = peer(round as usize);
-            node.sent(to);
-            node.lately.retain(|peer| *peer == to);
-            let asked = node.round(at(round), round).unwrap();
-            let question = Hello::decode(&asked.bytes, cluster()).unwrap();
-            node.heard(at(round), to, &Hello { answer: true, ..question });
-        }
-        assert_eq!(node.known.len(), KNOWN);
-        assert!(node.peer(peer(2_999)).is_some() && node.peer(peer(0)).is_none());
-        assert!(node.asked.len() <= ASKED);
-    }
-
-    /// Golden: the bytes of this version, and what a later one may add; then what is not of it.
-    #[test]
-    fn the_bytes_stay_what_they_are() {
-        let hello = Hello { answer: true, card: CARD, nonce: 0x0102_0304_0506_0708 };
-        let bytes = hello.encode(cluster());
-        let mut golden = vec![0x67, 0xb6, 1];
-        let mut header = Vec::new();
-        Header { cluster: cluster(), shape: 0 }.write(&mut header);
-        golden.extend_from_slice(&header[3..]);
-        golden.extend_from_slice(&[1, 1, 1, 1, 0, 0x10, 0, 0x04, 0x1c, 8, 7, 6, 5, 4, 3, 2, 1]);
-        assert_eq!(bytes, golden);
-        let longer = [&bytes[..], b"what a later version adds"].concat();
-        assert_eq!(Hello::decode(&longer, cluster()), Some(hello));
-        for len in 0..bytes.len() {
-            assert_eq!(Hello::decode(&bytes[..len], cluster()), None, "{len} bytes");
-        }
-        assert_eq!(Hello::decode(&bytes, ClusterId::named("blue")), None);
-        let mut unknown = bytes;
-        unknown[HEADER] = 2;
-        assert_eq!(Hello::decode(&unknown, cluster()), None);
-    }
-
-    /// Versions of two releases: the highest that both read, or none.
-    #[test]
-    fn versions_are_agreed_on() {
-        let common = |versions| {
-            let info = PeerInfo { versions, capabilities: 0, lane: None, rtt: None };
-            info.common_version()
-        };
-        assert_eq!(common(1..=1), Some(1));
-        assert_eq!(common(0..=3), Some(1), "N-1 and N+1");
-        assert_eq!((common(2..=3), common(0..=0)), (None, None));
-    }
-}
+mod tests;

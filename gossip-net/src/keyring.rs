@@ -7,12 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hkdf::Hkdf;
 use sha2::Sha256;
+use zeroize::Zeroize;
 
 /// Secrets of a keyring at most: the one in use, those before it and after it. Our choice.
 pub const SECRETS: usize = 8;
 
 /// A secret of 256 bits that the nodes of a cluster share. Whoever knows it is a member: it tells
-/// members from strangers, not one member from another.
+/// members from strangers, not one member from another. It is wiped from memory when it is dropped.
 ///
 /// ```
 /// use gossip_net::Secret;
@@ -78,6 +79,12 @@ impl Secret {
     pub(crate) fn derive(&self, purpose: &[&[u8]], out: &mut [u8]) {
         let hkdf = Hkdf::<Sha256>::new(Some(b"gossip-net 1"), &self.0);
         hkdf.expand_multi_info(purpose, out).expect("lengths are constants below the limit");
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -216,6 +223,22 @@ impl Keyring {
         }
         ring.secrets.remove(at);
         Ok(())
+    }
+
+    /// From now on has the secrets that `other` has now, and no others, and seals by the one in use
+    /// there. What becomes of datagrams in the clear stays as it is here.
+    ///
+    /// ```
+    /// use gossip_net::{Keyring, Secret};
+    ///
+    /// let keys = Keyring::new(Secret::new([1; 32]));
+    /// keys.replace(&Keyring::new(Secret::new([2; 32])));
+    /// assert_eq!(keys.ids(), [Secret::new([2; 32]).id()]);
+    /// ```
+    pub fn replace(&self, other: &Self) {
+        // Not both locks at once: they may be the same.
+        let secrets = other.read().secrets.clone();
+        self.write().secrets = secrets;
     }
 
     /// The name of the secret in use.

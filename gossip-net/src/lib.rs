@@ -58,6 +58,11 @@
 //!   address can be forged; a node that others than its own host reach must have keys, or be told
 //!   to do without. With them, members are told from strangers, not from each other; nor do the
 //!   certificates of a lane say which member is at which port of a host.
+//! - With a [node key](Builder::node_key) and an [allow list](Builder::allow) a peer must prove, by
+//!   its own key, who is at its address. That is asked again, but not of each datagram: who knows
+//!   the secret and can send from the address of a node that is allowed can still speak in its
+//!   name. What must be its origin's is signed by the layer: `gossip_entropy::signed`,
+//!   `gossip_dissem::signed`, which take a [`NodeKey`].
 //! - A lane judges certificates when a connection begins: one that expires later is good for ten
 //!   minutes more at most, or for as long as `lane::Identity::life` says.
 //! - A peer's identifier is the address its datagrams come from. Behind a translation that gives
@@ -68,6 +73,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod allowed;
 mod batch;
 mod builder;
 mod clock;
@@ -84,8 +90,10 @@ mod limits;
 pub mod memory;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod node_key;
 mod path;
 mod presence;
+mod proof;
 mod sealed;
 mod shaper;
 #[cfg(feature = "state")]
@@ -99,6 +107,7 @@ use std::net::SocketAddr;
 
 use gossip_core::{Layer, Protocol};
 
+pub use allowed::{AllowList, AllowListError, KEYS};
 pub use async_trait::async_trait;
 pub use batch::Batch;
 pub use builder::{Builder, EVENTS, JITTER, Node, SpawnError, TICK};
@@ -110,8 +119,10 @@ pub use handle::{CallError, ContactError, Handle};
 pub use hello::{KNOWN, LANE, LANE_TCP, PeerInfo, RoundTrips, VERSIONS};
 pub use keyring::{KeyError, KeyId, Keyring, Plaintext, SECRETS, Secret};
 pub use limits::{LayerLimits, Limits, Rate};
+pub use node_key::{NodeKey, NodeKeyError, PublicKey};
 pub use path::PATH_MTU;
 pub use presence::{PAUSE_MAX, REMEMBERED, SILENT_ROUNDS, Status};
+pub use proof::{ASKS, PROOF_LIFE, PROVES};
 pub use sealed::OVERHEAD;
 pub use transport::{TooLong, Transport, UDP_MAX, canonical};
 pub use udp::Udp;

@@ -165,6 +165,14 @@ impl Presence {
         !std::mem::replace(&mut self.connected, true)
     }
 
+    /// Somebody can be spoken to who could not before: contacts are asked at once, if nobody is
+    /// heard.
+    pub(crate) fn hurry(&mut self, now: Time) {
+        if !self.connected {
+            self.ask_at = self.ask_at.min(now);
+        }
+    }
+
     /// What is due at `now`. Asking moves the next time on.
     pub(crate) fn due(&mut self, now: Time, random: &mut Random) -> Act {
         let silent_at = self.heard + self.tick.saturating_mul(SILENT_ROUNDS);

@@ -277,7 +277,7 @@ fn nonce(number: u64) -> Nonce<aes_gcm::aead::consts::U12> {
 
 /// What a datagram is bound to, besides its bytes: a header, which names the cluster and the
 /// version, and two addresses.
-fn bound(label: &[u8], from: SocketAddr, to: SocketAddr) -> [u8; HEADER + 36] {
+pub(crate) fn bound(label: &[u8], from: SocketAddr, to: SocketAddr) -> [u8; HEADER + 36] {
     let mut bound = [0; HEADER + 36];
     bound[..HEADER].copy_from_slice(label);
     for (at, addr) in [(HEADER, from), (HEADER + 18, to)] {

@@ -24,11 +24,12 @@ use crate::batch::Batch;
 use crate::clock::Monotonic;
 use crate::end::Ended;
 use crate::handle::{Ask, Shared, State};
-use crate::hello::{Hello, Verdict};
+use crate::hello::{Heard, Hello, Verdict, is_hello};
 use crate::lane::{self, Lane};
 use crate::limits::Limits;
 use crate::path::Probe;
 use crate::presence::{Act, Presence, Status};
+use crate::proof::NOT_SENT;
 use crate::sealed::OVERHEAD;
 use crate::shaper::{Gate, Shaper};
 use crate::tape::Tape;
@@ -96,8 +97,6 @@ pub(crate) struct Task<S: Stack> {
     pace: Pace,
     presence: Presence,
     random: Random,
-    /// Of questions to peers; apart, so that they move no round.
-    nonces: Random,
     clock: Monotonic,
     round_at: Time,
     /// The stack is not woken before this.
@@ -141,7 +140,6 @@ impl<S: Stack> Task<S> {
             pace,
             presence,
             random,
-            nonces: key.random(1),
             clock: Monotonic::start(),
             round_at,
             rest_until: Time::ZERO,
@@ -236,12 +234,13 @@ impl<S: Stack> Task<S> {
             counters.rounds_missed += missed;
             counters.lag.add(late);
         }
-        let nonces = [self.nonces.next_u64(), self.nonces.next_u64()];
         {
             let State { greeter, paths, effects, .. } = &mut *self.shared.lock();
-            self.outgoing.extend(greeter.round(now, nonces[0]));
+            self.outgoing.extend(nonce().and_then(|nonce| greeter.round(now, nonce)));
             let answers = |peer| greeter.peer(peer).is_some();
-            self.outgoing.extend(paths.round(now, nonces[1], answers, &mut effects.counts));
+            let probe =
+                nonce().and_then(|nonce| paths.round(now, nonce, answers, &mut effects.counts));
+            self.outgoing.extend(probe);
         }
         let _ = self.call(Input::Round).await;
         self.save_counts();
@@ -342,7 +341,7 @@ impl<S: Stack> Task<S> {
     fn on_datagram(&mut self, state: &mut State<S>, clock: Clock, from: SocketAddr, bytes: &[u8]) {
         state.counters.datagrams_in += 1;
         state.counters.bytes_in += bytes.len() as u64;
-        match self.admit(from, bytes, clock.now) {
+        match self.admit(state, from, bytes, clock.now) {
             Ok(Some(hello)) => self.on_hello(state, clock.now, from, &hello),
             Ok(None) => {
                 if let Some(probe) = state.paths.read(bytes) {
@@ -361,6 +360,7 @@ impl<S: Stack> Task<S> {
     /// Whether a datagram is taken in, or why not; and what it is, if it is for the driver itself.
     fn admit(
         &mut self,
+        state: &mut State<S>,
         from: SocketAddr,
         bytes: &[u8],
         now: Time,
@@ -378,22 +378,38 @@ impl<S: Stack> Task<S> {
             bounds.gate.admit(now, from, bytes.len())?;
         }
         match Header::read(bytes, self.cluster) {
-            Ok(_) if self.presence.heard(from, now) => {
-                self.shared.status.send_replace(Status::Connected);
+            Ok(_) => {
+                let (admitted, question) = state.greeter.admit(now, from, nonce);
+                self.outgoing.extend(question);
+                admitted?;
+                if self.presence.heard(from, now) {
+                    self.shared.status.send_replace(Status::Connected);
+                }
             }
             Err(Foreign::Cluster(_)) => self.foreign += 1,
             // What is wrong with the others, the node counts by cause.
             Err(Foreign::Magic) => return Ok(Hello::decode(bytes, self.cluster)),
-            _ => {}
+            Err(_) => {}
         }
         Ok(None)
     }
 
     /// Answers a peer that asks what this node is, or notes what it is.
     fn on_hello(&mut self, state: &mut State<S>, now: Time, from: SocketAddr, hello: &Hello) {
-        let (answer, verdict) = state.greeter.heard(now, from, hello);
-        self.outgoing.extend(answer);
+        let Heard { says, verdict, refused, proven } = state.greeter.heard(now, from, hello, nonce);
+        self.outgoing.extend(says);
         let counts = &mut state.effects.counts;
+        if let Some(cause) = refused {
+            counts.add("driver", cause);
+            if state.greeter.tells(now, cause) {
+                #[cfg(feature = "tracing")]
+                tracing::warn!(node = %self.shared.me, peer = %from, cause, "a peer is refused");
+            }
+            return;
+        }
+        if proven {
+            self.presence.hurry(now);
+        }
         if hello.answer && state.greeter.peer(from).is_some_and(|p| p.common_version().is_none()) {
             counts.add("driver", "peer without a common version");
         }
@@ -485,6 +501,7 @@ impl<S: Stack> Task<S> {
             return;
         }
         let mut outgoing = std::mem::take(&mut self.outgoing);
+        self.withhold(&mut outgoing);
         let before = outgoing.len();
         let me = self.shared.me;
         outgoing.retain(|datagram| nobody(datagram.to).is_none() && datagram.to != me);
@@ -535,6 +552,28 @@ impl<S: Stack> Task<S> {
         }
     }
 
+    /// Takes out of `outgoing` what is for peers that have not proved who they are, if they must,
+    /// and asks them instead.
+    fn withhold(&self, outgoing: &mut Vec<Datagram<SocketAddr>>) {
+        let State { greeter, effects, .. } = &mut *self.shared.lock();
+        if !greeter.asks() {
+            return;
+        }
+        let (now, mut questions) = (self.clock.now(), Vec::new());
+        outgoing.retain(|datagram| {
+            if is_hello(&datagram.bytes) {
+                return true;
+            }
+            let (admitted, question) = greeter.admit(now, datagram.to, nonce);
+            questions.extend(question);
+            if admitted.is_err() {
+                effects.counts.add("driver", NOT_SENT);
+            }
+            admitted.is_ok()
+        });
+        outgoing.append(&mut questions);
+    }
+
     /// Takes what goes by the lane out of `outgoing`, and sends it. What the lane does not take is
     /// shed: a peer that is too slow for it must not be flooded instead.
     fn send_bulk(&self, outgoing: &mut Vec<Datagram<SocketAddr>>) {
@@ -579,6 +618,12 @@ impl<S: Stack> Task<S> {
             self.count(ended);
         }
     }
+}
+
+/// A number that nobody can guess, for a question to a peer; none while the system has no
+/// randomness: then nobody is asked.
+fn nonce() -> Option<u64> {
+    getrandom::u64().ok()
 }
 
 /// Waits for a message of the lane; for ever, if there is none or it has broken.

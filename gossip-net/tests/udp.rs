@@ -6,11 +6,16 @@ mod common;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use gossip_core::sampling::{Cyclon, cyclon};
+use gossip_core::{PeerId, Protocol, stack};
+use gossip_entropy::{Command, Replica};
+
 use common::{
     Averaging, Idle, News, Order, Probe, averaging, estimates, eventually, smallest_view,
 };
 use gossip_net::{
-    Batch, Datagram, Delivery, Handle, Node, SpawnError, Status, Transport, Udp, canonical,
+    Batch, CallError, Datagram, Delivery, Handle, Node, NodeKey, PublicKey, SpawnError, Status,
+    Transport, Udp, canonical,
 };
 
 const TICK: Duration = Duration::from_millis(25);
@@ -198,4 +203,57 @@ async fn many_datagrams_go_and_come_at_once_over_a_dual_stack() {
     let (from, to) = (Udp::bind(any).await.unwrap(), Udp::bind(any).await.unwrap());
     let port = to.local_addr().unwrap().port();
     pours(&from, &to, SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
+}
+
+stack! {
+    /// A store in which each entry proves who wrote it.
+    #[derive(Debug)]
+    struct Board<I: PeerId> {
+        peers: Cyclon<I, 20>,
+        #[uses(peers)]
+        data: Replica<I, 80, 64>,
+    }
+}
+
+/// What a node writes begins with its public key.
+fn owner(_: SocketAddr, key: &[u8]) -> Option<[u8; 32]> {
+    let text = std::str::from_utf8(key.get(..64)?).ok()?;
+    text.parse().ok().map(PublicKey::to_bytes)
+}
+
+async fn board(key: Option<&NodeKey>, contact: Option<SocketAddr>) -> Handle<Board<SocketAddr>> {
+    let (config, peers) = (gossip_entropy::Config::default(), cyclon::Config::default());
+    let data = match key {
+        Some(key) => Replica::signed(config, key.clone(), owner).unwrap(),
+        None => Replica::new(config).unwrap(),
+    };
+    let builder = Node::builder(Board::new(Cyclon::new(peers).unwrap(), data));
+    builder.bind(LOOPBACK).tick(TICK).contacts(contact).spawn().await.unwrap()
+}
+
+async fn set(node: &Handle<Board<SocketAddr>>, key: &str) -> Result<(), CallError> {
+    type Asked = <Board<SocketAddr> as Protocol>::Command;
+    let set = Command::set(key, node.id().to_string()).unwrap();
+    node.call(Asked::data(set)).await.map(drop)
+}
+
+/// With keys of nodes a store is signed: a node writes below its own key and nowhere else, and what
+/// a member without a key writes in another's name is taken by nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn entries_prove_who_wrote_them() {
+    let (ann, bob) = (NodeKey::generate().unwrap(), NodeKey::generate().unwrap());
+    let a = board(Some(&ann), None).await;
+    let b = board(Some(&bob), Some(a.id())).await;
+    let eve = board(None, Some(a.id())).await;
+    let (anns, forged) = (format!("{}/colour", ann.public()), format!("{}/size", ann.public()));
+    set(&a, &anns).await.unwrap();
+    assert!(matches!(set(&b, &forged).await, Err(CallError::Refused(_))));
+    set(&eve, &forged).await.unwrap();
+    let has = |node: &Handle<Board<SocketAddr>>, key: &str| {
+        node.read(|board| board.data.get(key.as_bytes()).is_some())
+    };
+    let refused = |node: &Handle<_>| node.counters().counts.get("data", "entry not signed");
+    let done = || has(&b, &anns) && refused(&a) > 0 && refused(&b) > 0;
+    eventually("the entry, and the refusals", DEADLINE, TICK, done).await;
+    assert!(has(&eve, &forged) && !has(&a, &forged) && !has(&b, &forged));
 }

@@ -1,10 +1,8 @@
 //! Not a protocol: what names a blob, what travels for it, and what the owner asks and is told.
 
-use core::hash::Hasher;
-
 use gossip_core::message;
 use gossip_core::wire::{Blob, TooLarge};
-use siphasher::sip128::{Hasher128, SipHasher24};
+use sha2::{Digest, Sha256};
 
 use crate::config::Secret;
 
@@ -34,18 +32,23 @@ message! {
     pub struct Reference {
         /// Bytes of the blob.
         pub len: u64,
-        /// SipHash-2-4 of 128 bits of them, under the group's secret.
+        /// The first half of SHA-256 of the group's secret and them.
         pub hash: [u8; 16],
     }
 }
 
 impl Reference {
-    /// The name of `bytes` among nodes with `secret`.
+    /// The name of `bytes` among nodes with `secret`. Nobody finds other bytes with the name of
+    /// these, whether they know the secret or not.
     pub fn of(bytes: &[u8], secret: Secret) -> Self {
-        // Not the key of any other hash under this secret.
-        let mut hasher = SipHasher24::new_with_keys(secret.0[0], !secret.0[1]);
-        hasher.write(bytes);
-        Self { len: bytes.len() as u64, hash: hasher.finish128().as_u128().to_le_bytes() }
+        let mut hasher = Sha256::new_with_prefix(b"gossip_entropy blob 1");
+        let [a, b] = secret.0;
+        hasher.update(a.to_le_bytes());
+        hasher.update(b.to_le_bytes());
+        hasher.update(bytes);
+        let digest: [u8; 32] = hasher.finalize().into();
+        let (halves, _) = digest.as_chunks();
+        Self { len: bytes.len() as u64, hash: halves[0] }
     }
 
     /// How many chunks there are.

@@ -5,6 +5,7 @@ mod admin;
 mod cluster;
 mod dns;
 mod harness;
+mod identity;
 mod lane;
 mod namespaces;
 mod readme;

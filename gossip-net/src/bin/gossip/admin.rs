@@ -4,7 +4,7 @@
 //! long they may say nothing, or not listen. Nothing that they say stops the agent.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use gossip_core::Blob;
@@ -26,7 +26,7 @@ use crate::journal::describe;
 use crate::protocol::{ASK, Answer, Request};
 use crate::socket::{Guest, Listener};
 use crate::stack::{Asked, News, TEXT, VALUE};
-use crate::{keys, large, views};
+use crate::{identity, keys, large, views};
 
 /// Guests at a time. Our choice: more are told so.
 const GUESTS: usize = 64;
@@ -193,23 +193,40 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
     }
 }
 
-/// Reads secrets and certificates again. What is wrong with one file changes nothing of another.
+/// Reads secrets, certificates and the list of nodes again: all of them, or, if one file is wrong,
+/// none.
 fn reload(running: &Running) -> Result<Value, Failure> {
-    let secrets = running.keys.as_ref().zip(running.config.key_file.as_ref());
-    if secrets.is_none() && running.certs.is_none() {
-        let what = "the agent has no --key-file and no --cert-file to read again";
+    let Running { keys, config, certs, reloads, .. } = running;
+    let _alone = reloads.lock().unwrap_or_else(PoisonError::into_inner);
+    let secrets = keys.as_ref().zip(config.key_file.as_ref());
+    if secrets.is_none() && certs.is_none() && config.allow.is_none() {
+        let what = "the agent has no --key-file, --cert-file and --allow-file to read again";
         return Err(Failure::refused(what));
     }
-    let identity = running.certs.as_ref().map(|certs| certs.read_again()).transpose()?;
-    if let Some((keys, file)) = secrets {
-        keys::reload(keys, file)?;
-        info!(keys = ?keys.ids(), "the secrets were read again");
-    }
-    if let (Some(certs), Some(identity)) = (&running.certs, identity) {
+    let secrets = secrets.map(|(keys, file)| Ok((keys, keys::read(file)?)));
+    let secrets = secrets.transpose()?;
+    let identity = certs.as_ref().map(|certs| Ok((certs, certs.read_again()?))).transpose()?;
+    let list = config.allow.as_ref().map(|(file, list)| Ok((list, identity::list(file)?)));
+    let list = list.transpose()?;
+    // Nothing has changed so far, and only the first of these can fail.
+    if let Some((certs, identity)) = identity {
         certs.renew(&identity)?;
         info!("the certificates were read again");
     }
-    Ok(json!({ "keys": running.keys.as_ref().map(views::key_ids), "lane": views::lane(running) }))
+    if let Some((keys, secrets)) = secrets {
+        keys.replace(&secrets);
+        info!(keys = ?keys.ids(), "the secrets were read again");
+    }
+    if let Some((list, read)) = list {
+        identity::check(config.identity.as_ref(), &read);
+        list.replace(&read);
+        info!(nodes = list.len(), "the list of nodes was read again");
+    }
+    Ok(json!({
+        "keys": keys.as_ref().map(views::key_ids),
+        "lane": views::lane(running),
+        "allowed": config.allow.as_ref().map(|(_, list)| list.len()),
+    }))
 }
 
 fn refused(what: &str, why: impl std::fmt::Display) -> Failure {

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use gossip_core::{Finite, Peers, Wire, membership};
@@ -23,7 +23,7 @@ use crate::exit::Failure;
 use crate::keeper::{Keeper, Past};
 use crate::load::Load;
 use crate::stack::{Agent, Asked, Start, Told};
-use crate::{admin, bridge, certs, journal, large, replay, scrape, socket};
+use crate::{admin, bridge, certs, identity, journal, large, replay, scrape, socket};
 
 /// The node of an agent.
 pub(crate) type Node = Handle<Agent<SocketAddr>>;
@@ -52,6 +52,8 @@ pub(crate) struct Running {
     /// Where metrics are served, if they are.
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) started: Instant,
+    /// Files are read again by one at a time.
+    pub(crate) reloads: Mutex<()>,
     pub(crate) leaves: mpsc::Sender<Leave>,
 }
 
@@ -106,7 +108,18 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     large::restore(&node, past.large).await;
     let (leaves, mut asked) = mpsc::channel(8);
     let (keys, socket, started) = (config.keys.clone(), path.to_owned(), now());
-    let running = Running { node, config, keys, certs, keeper, socket, metrics, started, leaves };
+    let running = Running {
+        node,
+        config,
+        keys,
+        certs,
+        keeper,
+        socket,
+        metrics,
+        started,
+        reloads: Mutex::default(),
+        leaves,
+    };
     let running = Arc::new(running);
     let node = running.node.clone();
     let written = tokio::spawn(journal::write(Arc::clone(&running)));
@@ -228,6 +241,13 @@ fn builder(
     let mut builder = builder.bind(bind).cluster(&config.cluster).tick(config.tick);
     if let Some(addr) = config.advertise {
         builder = builder.advertise(addr);
+    }
+    if let Some(key) = &config.identity {
+        builder = builder.node_key(key);
+    }
+    if let Some((_, list)) = &config.allow {
+        identity::check(config.identity.as_ref(), list);
+        builder = builder.allow(list);
     }
     match &config.keys {
         Some(keys) => builder.keys(keys),

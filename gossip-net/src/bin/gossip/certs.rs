@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::wall_micros;
 use crate::exit::Failure;
+use crate::identity;
 use crate::keys::{new_private, read_private};
 
 const DAY: u64 = 86_400;
@@ -208,9 +209,11 @@ pub(crate) fn generate(
     make_node(&issuer, node, days, name, (&certificate, &key))?;
     println!(
         "copy {}, {} and authority.pem to the node, and say --cert-file, --cert-key-file and \
-         --authority-file there",
+         --authority-file there; with the key as --identity-file its line in a list of nodes is\n\
+         {}",
         certificate.display(),
-        key.display()
+        key.display(),
+        identity::line(identity::key(&key)?.public(), node)
     );
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::config::{Config, Span};
 use crate::exit::{CODES, Failure};
 use crate::protocol::Request;
 use crate::settings::{self, Settings};
-use crate::{agent, certs, keys, replay, socket};
+use crate::{agent, certs, identity, keys, replay, socket};
 
 /// A node of a gossip cluster, and the verbs that talk to it.
 #[derive(Debug, Parser)]
@@ -48,11 +48,15 @@ enum Verb {
         #[arg(long)]
         print_config: bool,
     },
-    /// Make a secret for a cluster; or an authority, and certificates of nodes for their lanes
+    /// Make a secret for a cluster; a node's own key; or an authority, and certificates for lanes
     Keygen {
         /// A new file for the secret; stdout if none is named
-        #[arg(conflicts_with = "authority")]
+        #[arg(conflicts_with_all = ["authority", "identity"])]
         file: Option<PathBuf>,
+        /// The file of a node's own private key, which is made if there is none; prints its line in
+        /// a list of nodes
+        #[arg(long, value_name = "FILE", conflicts_with = "authority")]
+        identity: Option<PathBuf>,
         /// The directory of an authority, which is made if there is none
         #[arg(long, value_name = "DIR")]
         authority: Option<PathBuf>,
@@ -133,7 +137,7 @@ enum Question {
     Aggregate,
     /// How the agent is
     Info,
-    /// Have the agent read its files of secrets and certificates again
+    /// Have the agent read its files of secrets, certificates and nodes again
     Reload,
     /// Print all that happens, as it does
     Monitor {
@@ -206,6 +210,7 @@ impl Cli {
             Verb::Keygen { authority: Some(dir), node, days, cert_name, .. } => {
                 return certs::generate(&dir, node.as_deref(), days, &cert_name);
             }
+            Verb::Keygen { identity: Some(path), .. } => return identity::generate(&path),
             Verb::Keygen { file, .. } => return keys::generate(file.as_deref()),
             Verb::Replay { file } => return replay::run(&file, self.json),
             Verb::Ask(question) => question.ask(),

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use gossip_net::Keyring;
+use gossip_net::{AllowList, Keyring, NodeKey};
 use tracing::level_filters::LevelFilter;
 
 use crate::certs::Files;
 use crate::contacts::Contact;
 use crate::exit::Failure;
+use crate::identity;
 use crate::keys;
 use crate::load::Load;
 use crate::settings::{Setting, Settings};
@@ -36,6 +37,9 @@ pub(crate) struct Config {
     pub(crate) record: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) keys: Option<Keyring>,
+    pub(crate) identity: Option<NodeKey>,
+    /// Who may take part, and the file that says it.
+    pub(crate) allow: Option<(PathBuf, AllowList)>,
     /// The certificates of its lane, if it has one.
     pub(crate) certs: Option<Files>,
     pub(crate) plaintext: bool,
@@ -69,6 +73,10 @@ impl Config {
             record: optional(settings, "record")?,
             keys: keys::load(key_file.as_deref(), secrets)?,
             key_file,
+            identity: optional::<PathBuf>(settings, "identity-file")?
+                .map(|path| identity::key(&path))
+                .transpose()?,
+            allow: allow(settings)?,
             certs: certs(settings)?,
             plaintext: required(settings, "plaintext")?,
             metrics: optional(settings, "metrics")?,
@@ -101,6 +109,17 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Who may take part; whoever asks others for proofs must be able to give one.
+fn allow(settings: &Settings) -> Result<Option<(PathBuf, AllowList)>, Failure> {
+    let Some(path) = optional::<PathBuf>(settings, "allow-file")? else { return Ok(None) };
+    if optional::<PathBuf>(settings, "identity-file")?.is_none() {
+        let what = "it goes with --identity-file: `gossip keygen --identity FILE` makes one";
+        return Err(wrong(settings, "allow-file", what.to_owned()));
+    }
+    let list = identity::list(&path)?;
+    Ok(Some((path, list)))
 }
 
 /// The certificates of a lane: all three files, or none.

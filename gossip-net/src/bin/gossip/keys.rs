@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use gossip_net::{KeyError, KeyId, Keyring, SECRETS, Secret};
+use gossip_net::{Keyring, Secret};
 
 use crate::exit::Failure;
 
@@ -17,69 +17,33 @@ pub(crate) const VARIABLE: &str = "GOSSIP_KEYS";
 
 /// The keyring of the file, else of the variable's `value`; none if there is neither.
 pub(crate) fn load(file: Option<&Path>, value: Option<&str>) -> Result<Option<Keyring>, Failure> {
-    let secrets = match (file, value) {
-        (Some(path), _) => read_all(path)?,
-        (None, Some(value)) => parse(&value.replace(',', "\n"), VARIABLE)?,
-        (None, None) => return Ok(None),
-    };
-    let (first, rest) = secrets.split_first().ok_or_else(|| Failure::usage("no secret"))?;
-    let keys = Keyring::new(first.clone());
-    for secret in rest {
-        keys.install(secret.clone()).map_err(Failure::usage)?;
+    match (file, value) {
+        (Some(path), _) => read(path).map(Some),
+        (None, Some(value)) => parse(&value.replace(',', "\n"), VARIABLE).map(Some),
+        (None, None) => Ok(None),
     }
-    Ok(Some(keys))
 }
 
-/// Makes a keyring that is in use what the file says now: its first secret seals, and what is not
-/// in it is refused. A file that is wrong changes nothing.
-pub(crate) fn reload(keys: &Keyring, file: &Path) -> Result<(), Failure> {
-    let secrets = read_all(file)?;
-    let wanted: Vec<KeyId> = secrets.iter().map(Secret::id).collect();
-    let first = *wanted.first().ok_or_else(|| Failure::usage("no secret"))?;
-    let before = keys.current();
-    if wanted.len() == SECRETS && !wanted.contains(&before) {
-        let what = format!("{SECRETS} secrets, and not the one in use: there is room for one less");
-        return Err(Failure::usage(what));
-    }
-    let failed = |e: KeyError| Failure::refused(e);
-    // The one in use goes last, when another is in use.
-    for id in keys.ids().into_iter().filter(|id| *id != before && !wanted.contains(id)) {
-        keys.remove(id).map_err(failed)?;
-    }
-    for secret in secrets {
-        keys.install(secret).map_err(failed)?;
-    }
-    keys.switch(first).map_err(failed)?;
-    if !wanted.contains(&before) {
-        keys.remove(before).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn read_all(path: &Path) -> Result<Vec<Secret>, Failure> {
+/// The keyring of the file.
+pub(crate) fn read(path: &Path) -> Result<Keyring, Failure> {
     parse(&read_private(path)?, &path.display().to_string())
 }
 
 /// The secrets in a text, one a line, of which there is one at least.
-fn parse(text: &str, place: &str) -> Result<Vec<Secret>, Failure> {
-    let mut secrets: Vec<Secret> = Vec::new();
+fn parse(text: &str, place: &str) -> Result<Keyring, Failure> {
+    let mut keys: Option<Keyring> = None;
     let lines = text.lines().map(str::trim).zip(1..);
     for (line, number) in lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
         // The secret itself is never told.
         let wrong = |what: &dyn Display| Failure::usage(format!("{place}:{number}: {what}"));
         let secret = line.parse::<Secret>().map_err(|e| wrong(&e))?;
-        if secrets.len() == SECRETS {
-            return Err(wrong(&KeyError::Full));
-        }
-        if !secrets.contains(&secret) {
-            secrets.push(secret);
+        match &keys {
+            Some(keys) => drop(keys.install(secret).map_err(|e| wrong(&e))?),
+            None => keys = Some(Keyring::new(secret)),
         }
     }
-    if secrets.is_empty() {
-        let what = format!("{place} holds no secret: `gossip keygen` makes one");
-        return Err(Failure::usage(what));
-    }
-    Ok(secrets)
+    let none = || format!("{place} holds no secret: `gossip keygen` makes one");
+    keys.ok_or_else(|| Failure::usage(none()))
 }
 
 /// A file that only its owner reads.
@@ -142,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_again_as_a_whole_or_not_at_all() {
+    fn a_file_is_read_as_a_whole_or_not_at_all() {
         let dir = std::env::temp_dir().join(format!("gossip-keys-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let path = dir.join("keys");
@@ -160,19 +124,14 @@ mod tests {
         };
         let keys = Keyring::new(secret(1));
         let ids = |numbers: &[u8]| numbers.iter().map(|n| secret(*n).id()).collect::<Vec<_>>();
-        let sorted = |mut ids: Vec<KeyId>| {
-            ids[1..].sort_unstable();
-            ids
-        };
         for numbers in [&[1, 2][..], &[2, 1], &[2], &[3, 4, 5, 6, 7, 8, 9], &[3]] {
             say(list(numbers));
-            reload(&keys, &path).unwrap();
-            assert_eq!(sorted(keys.ids()), sorted(ids(numbers)), "{numbers:?}");
+            keys.replace(&read(&path).unwrap());
+            assert_eq!(keys.ids(), ids(numbers), "{numbers:?}");
         }
-        for bad in [String::new(), list(&[4]) + "c0ffee", list(&[1, 2, 4, 5, 6, 7, 8, 9])] {
+        for bad in [String::new(), list(&[4]) + "c0ffee", list(&[1, 2, 4, 5, 6, 7, 8, 9, 10])] {
             say(bad);
-            assert!(reload(&keys, &path).is_err());
-            assert_eq!(keys.ids(), ids(&[3]));
+            assert!(read(&path).is_err());
         }
         fs::remove_dir_all(&dir).unwrap();
     }

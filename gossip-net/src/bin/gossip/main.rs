@@ -15,6 +15,7 @@ mod contacts;
 mod exit;
 #[cfg(test)]
 mod golden;
+mod identity;
 mod journal;
 mod keeper;
 mod keys;

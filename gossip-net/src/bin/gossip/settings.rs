@@ -53,7 +53,7 @@ pub(crate) const PREFIX: &str = "GOSSIP_";
 pub(crate) const LANE_NAME: &str = "lane.gossip";
 
 /// All settings, in the order of the help.
-pub(crate) const KEYS: [Key; 20] = [
+pub(crate) const KEYS: [Key; 22] = [
     key("name", "NAME", "gossip").help("What people call the node: up to 32 bytes, a label only"),
     key("cluster", "NAME", "gossip").help("The cluster's name, the same on all nodes"),
     key("bind", "ADDR", "127.0.0.1:0").help("The UDP address to bind; port 0 is any free one"),
@@ -71,6 +71,10 @@ pub(crate) const KEYS: [Key; 20] = [
     key("record", "FILE", "")
         .help("Record all that the node is given, for `gossip replay`; up to 1 GiB, in clear"),
     key("key-file", "FILE", "").help("A file of secrets, one a line; the first seals"),
+    key("identity-file", "FILE", "")
+        .help("The node's own private key in PEM, by which it proves who it is"),
+    key("allow-file", "FILE", "")
+        .help("The public keys of all nodes, one a line; who proves to have none is refused"),
     key("cert-file", "FILE", "")
         .help("The node's certificate in PEM, for a lane for what does not fit a datagram"),
     key("cert-key-file", "FILE", "").help("Its private key, in PEM"),

@@ -130,6 +130,8 @@ pub(crate) fn info(running: &Running) -> Value {
         "metrics": metrics,
         "state_dir": config.state,
         "keys": keys.as_ref().map(key_ids),
+        "key": config.identity.as_ref().map(|key| key.public().to_string()),
+        "allowed": config.allow.as_ref().map(|(_, list)| list.len()),
         "lane": lane(running),
     });
     let stack = node.read(stack);
