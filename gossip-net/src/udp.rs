@@ -5,7 +5,9 @@
 //! Segmentation offload is not used for sending: what gossip sends at once goes to many peers, or
 //! in datagrams of many lengths. Of what eight agents sent in 45 s, 2.7 % of 5,178 datagrams were
 //! in runs to one peer that it could have taken; with values of 60,000 bytes set now and then, and
-//! no lanes, 8.3 % of 4,578. What leaves in such runs goes by a lane, or joined (`path.rs`).
+//! no lanes, 8.3 % of 4,578. What leaves in such runs goes by a lane, or joined (`path.rs`). For a
+//! stack that does nothing but pour on one peer it would be much: a run of 32 on loopback costs 169
+//! ns a datagram, send and receive, where a call a burst costs 3,009 (`benches/datagrams`).
 
 use std::array;
 use std::io::{self, IoSliceMut};
