@@ -1,7 +1,8 @@
 //! What nodes tell each other about themselves, and how long that takes.
 //!
 //! Not a protocol of a stack: the driver's own. Every few rounds a node asks one of the peers that
-//! it has sent to lately, who answers at once:
+//! it has sent to lately, who answers at once; in every round while there are strangers among them,
+//! if it has something to offer itself, such as a lane, or knows only a few yet:
 //!
 //! ```text
 //! magic (2)  version (1)  cluster (4)  zero (4)  kind (1)  lowest (1)  highest (1)
@@ -25,6 +26,13 @@ pub const VERSIONS: RangeInclusive<u8> = 1..=1;
 
 /// Peers that are known at most; of more, the one heard longest ago is forgotten. Our choice.
 pub const KNOWN: usize = 1_024;
+
+/// The same at a node that has nothing to offer: the round trips of so many are enough for the
+/// guard over the period. Our choice.
+const FEW: usize = 64;
+
+/// And so many are enough to begin with. Our choice.
+const ENOUGH: usize = 4;
 
 /// Peers sent to lately that are kept to be asked.
 const LATELY: usize = 16;
@@ -198,6 +206,13 @@ impl Greeter {
         self.lately.push_back(peer);
     }
 
+    /// Whether strangers are asked at once: who has something to offer wants to know who has the
+    /// same, the others only some peers for the time of a round trip. SWIM meets a stranger in each
+    /// round of a node's first n, and to ask is as much traffic as its probe.
+    fn is_curious(&self) -> bool {
+        self.card.capabilities != 0 || self.known.len() < ENOUGH
+    }
+
     /// Whom to ask in this round, if anybody: a stranger at once, others now and then, the one that
     /// was asked longest ago first.
     pub(crate) fn round(&mut self, now: Time, nonce: u64) -> Option<Datagram<SocketAddr>> {
@@ -207,7 +222,8 @@ impl Greeter {
         let asked = |peer: &SocketAddr| self.known.get(peer).map_or(0, |known| known.asked);
         // If all are waited for, the one sent to longest ago is asked once more.
         let peer = free.min_by_key(asked).or_else(|| self.lately.pop_front())?;
-        if self.known.contains_key(&peer) && !self.rounds.is_multiple_of(EVERY) {
+        let urgent = !self.known.contains_key(&peer) && self.is_curious();
+        if !urgent && !self.rounds.is_multiple_of(EVERY) {
             return None;
         }
         if self.asked.len() == ASKED {
@@ -295,7 +311,8 @@ impl Greeter {
     }
 
     fn make_room(&mut self, newcomer: SocketAddr) {
-        if self.known.len() >= KNOWN
+        let most = if self.card.capabilities == 0 { FEW } else { KNOWN };
+        if self.known.len() >= most
             && !self.known.contains_key(&newcomer)
             && let Some((&oldest, _)) = self.known.iter().min_by_key(|(_, known)| known.heard)
         {
@@ -422,6 +439,26 @@ mod tests {
         assert_eq!(node.known.len(), KNOWN);
         assert!(node.peer(peer(2_999)).is_some() && node.peer(peer(0)).is_none());
         assert!(node.asked.len() <= ASKED);
+    }
+
+    /// Who has nothing to offer asks 4 strangers at once and then one in 8 rounds, and knows 64;
+    /// who has a lane asks one in every round. 512 rounds, a new peer in each.
+    #[test]
+    fn who_has_nothing_to_offer_is_not_curious() {
+        let asked = |card: Card| {
+            let (mut node, mut questions) = (Greeter::new(cluster(), card, TICK), 0);
+            for round in 0..512 {
+                let to = peer(round as usize);
+                node.sent(to);
+                let Some(question) = node.round(at(round * 1_000), round) else { continue };
+                questions += 1;
+                let answer = Hello { answer: true, card, nonce: round };
+                node.heard(at(round * 1_000 + 1), question.to, &answer);
+            }
+            (questions, node.known.len())
+        };
+        assert_eq!(asked(CARD), (512, 512));
+        assert_eq!(asked(Card { capabilities: 0, ..CARD }), (4 + 63, FEW));
     }
 
     /// Golden: the bytes of this version, and what a later one may add; then what is not of it.
