@@ -26,8 +26,8 @@
 //! Links are the same from either end, except for as long as news of them is on its way. Every
 //! round, or every few, each end tells the other that it has the link; who has no such link says
 //! so, and a link over which nothing came for `silence` rounds is given up. So a link that only one
-//! end has goes within `silence + 1` rounds of that end, whatever is lost. A datagram that goes over
-//! a link anyway says it on the way, if it is nearly time.
+//! end has goes within `silence + 1` rounds of that end, whatever is lost. What goes over a link
+//! anyway says it on the way, if it is nearly time.
 //!
 //! Over a membership ([`Obituary`]) links to those that it presumes dead go at once, and spares of
 //! that kind go before any is asked in a round: one detector of failures then serves both, and

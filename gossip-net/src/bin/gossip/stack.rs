@@ -125,9 +125,9 @@ message! {
 
 impl Start {
     /// The stack. An answer is waited for half a tick, far above a round trip where ticks are of a
-    /// second; by what conserves mass for two. There a late answer is mass lost, and rounds that are
-    /// skipped meanwhile only cost speed: an epoch has thirty. A busy machine made counts of 500
-    /// nodes a quarter wrong.
+    /// second. What conserves mass waits for two: a late answer is mass lost there, and rounds that
+    /// are skipped meanwhile only cost speed, of which an epoch has enough. A busy machine made
+    /// counts of 500 nodes a quarter wrong.
     pub(crate) fn stack<I: PeerId>(self) -> Result<Agent<I>, ParameterError> {
         let Self { name, tick_micros, load, incarnation, joins } = self;
         let (tick, load) = (Duration::from_micros(tick_micros), load.get());

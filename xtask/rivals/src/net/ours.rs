@@ -14,8 +14,9 @@ use super::{Contender, PERIOD, PORT};
 
 pub(super) const NAME: &str = "ours";
 pub(super) const CONFIGURATION: &str = "Swim with Suspicion::Decimal(4.0) and gossip to 15 members \
-    a period, of news that are told 2 ceil(ln(n + 1)) times, as memberlist's preset has, and up to 24 news in a message; Plumtree asks after \
-    40 ms, again after 40, and confirms after 40, as memberlist's and QUIC's timers are for a LAN; \
+    a period, of news that are told 2 ceil(ln(n + 1)) times, as memberlist's preset has, and up to \
+    24 news in a message; Plumtree asks after 40 ms, again after 40, and confirms after 40, as \
+    memberlist's and QUIC's timers are for a LAN; \
     HyParView with Config::sparing(), over Swim: shuffles down to once in 64 periods \
     (iroh-gossip's: once a minute), links told every 10; in clear, as memberlist and chitchat";
 
@@ -113,9 +114,9 @@ mod tests {
 
     use super::*;
 
-    /// Where idle bytes go, a node and second, in the quarter minute that [`run`](super::super::run)
-    /// watches and once all has settled: at 50 nodes, with the headers of IP and UDP. The floor is
-    /// SWIM's probe and its answer, 2 (28 + 11 + 10) = 98; 200 nodes take the same.
+    /// Where idle bytes go, a node and second, in the quarter minute that a run watches and once
+    /// all has settled: at 50 nodes, with the headers of IP and UDP. The floor is SWIM's probe and
+    /// its answer, 2 (28 + 11 + 10) = 98.
     #[test]
     fn idle_bytes_are_mostly_those_of_probes() {
         let latency = Latency::Constant(Duration::from_micros(200));
