@@ -458,7 +458,7 @@ mod tests {
             (questions, node.known.len())
         };
         assert_eq!(asked(CARD), (512, 512));
-        assert_eq!(asked(Card { capabilities: 0, ..CARD }), (4 + 63, FEW));
+        assert_eq!(asked(Card { capabilities: 0, ..CARD }), (4 + 64, FEW));
     }
 
     /// Golden: the bytes of this version, and what a later one may add; then what is not of it.
