@@ -41,7 +41,7 @@ pub use error::ParameterError;
 pub use exchange::{Configured, Exchange, Leg, Pairwise};
 pub use id::PeerId;
 pub use node::Node;
-pub use peers::{Describe, Peers, Profile, Profiles, Tree};
+pub use peers::{Describe, Obituary, Peers, Profile, Profiles, Tree};
 pub use protocol::{Context, Layer, Local, Protocol, Receipt, Refusal};
 pub use random::Random;
 pub use time::{Round, Time};

@@ -90,3 +90,16 @@ pub trait Describe<T> {
 impl Describe<()> for () {
     fn describe(&self) {}
 }
+
+/// A layer that knows who is gone, so that those above it need not find out for themselves. `()`
+/// knows nothing.
+pub trait Obituary<I> {
+    /// Whether `peer` has left or is presumed dead. Of strangers nothing is known.
+    fn is_gone(&self, peer: I) -> bool;
+}
+
+impl<I> Obituary<I> for () {
+    fn is_gone(&self, _: I) -> bool {
+        false
+    }
+}

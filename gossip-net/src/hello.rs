@@ -1,7 +1,8 @@
 //! What nodes tell each other about themselves, and how long that takes.
 //!
 //! Not a protocol of a stack: the driver's own. Every few rounds a node asks one of the peers that
-//! it has sent to lately, who answers at once:
+//! it has sent to lately, who answers at once; in every round while there are strangers among them,
+//! if it has something to offer itself, such as a lane, or knows only a few yet:
 //!
 //! ```text
 //! magic (2)  version (1)  cluster (4)  zero (4)  kind (1)  lowest (1)  highest (1)
@@ -33,6 +34,13 @@ pub const VERSIONS: RangeInclusive<u8> = 1..=1;
 /// Peers that are known at most; of more, the one heard longest ago is forgotten. Our choice: as
 /// many as senders of sealed datagrams.
 pub const KNOWN: usize = 4_096;
+
+/// The same at a node that has nothing to offer: the round trips of so many are enough for the
+/// guard over the period. Our choice.
+const FEW: usize = 64;
+
+/// And so many are enough to begin with. Our choice.
+const ENOUGH: usize = 4;
 
 /// Peers sent to lately that are kept to be asked.
 const LATELY: usize = 16;
@@ -256,6 +264,13 @@ impl Greeter {
         self.lately.push_back(peer);
     }
 
+    /// Whether strangers are asked at once: who has something to offer wants to know who has the
+    /// same, the others only some peers for the time of a round trip. SWIM meets a stranger in each
+    /// round of a node's first n, and to ask is as much traffic as its probe.
+    fn is_curious(&self) -> bool {
+        self.card.capabilities != 0 || self.known.len() < ENOUGH
+    }
+
     /// Whom to ask in this round, if anybody: a stranger at once, others now and then, the one that
     /// was asked longest ago first.
     pub(crate) fn round(&mut self, now: Time, nonce: u64) -> Option<Datagram<SocketAddr>> {
@@ -266,7 +281,8 @@ impl Greeter {
         let asked = |peer: &SocketAddr| self.known.get(peer).map_or(0, |known| known.asked);
         // If all are waited for, the one sent to longest ago is asked once more.
         let peer = free.min_by_key(asked).or_else(|| self.lately.pop_front())?;
-        if self.known.contains_key(&peer) && !self.rounds.is_multiple_of(EVERY) {
+        let urgent = !self.known.contains_key(&peer) && self.is_curious();
+        if !urgent && !self.rounds.is_multiple_of(EVERY) {
             return None;
         }
         Some(self.ask(now, peer, nonce))
@@ -429,7 +445,8 @@ impl Greeter {
     }
 
     fn make_room(&mut self, newcomer: SocketAddr) {
-        if self.known.len() >= KNOWN
+        let most = if self.card.capabilities == 0 { FEW } else { KNOWN };
+        if self.known.len() >= most
             && !self.known.contains_key(&newcomer)
             && let Some((&oldest, _)) = self.known.iter().min_by_key(|(_, known)| known.heard)
         {

@@ -35,6 +35,9 @@ pub(crate) fn run(clock: &Stopwatch) -> Result<(), Failure> {
 fn steps() -> Vec<Step> {
     let cargo = |line: &str| Cargo::new(line.split(' '));
     let clippy = cargo("clippy --workspace --all-targets --all-features -- -D warnings");
+    // Without the rivals themselves: our part of the comparisons, and that the lock file holds.
+    let rivals = cargo("clippy --locked --all-targets --manifest-path xtask/rivals/Cargo.toml");
+    let rivals = rivals.arg("--target-dir").arg("target/rivals");
     let doc = cargo("doc --workspace --no-deps --all-features").env("RUSTDOCFLAGS", "-D warnings");
     let alone = |name| cargo("check --lib --no-default-features").arg("-p").arg(name);
     // The simulators, too, are for those who have no `std`.
@@ -47,7 +50,7 @@ fn steps() -> Vec<Step> {
     ];
     vec![
         Step { name: "fmt", action: Action::Cargo(fmt) },
-        Step { name: "clippy", action: Action::Cargo(vec![clippy]) },
+        Step { name: "clippy", action: Action::Cargo(vec![clippy, rivals]) },
         Step { name: "tidy", action: Action::Tidy },
         Step { name: "doc", action: Action::Cargo(vec![doc]) },
         Step { name: "no default features", action: Action::Cargo(bare) },

@@ -79,7 +79,7 @@ use super::twins::Twins;
 use crate::error::ParameterError;
 use crate::id::PeerId;
 use crate::pace::Pace;
-use crate::peers::{Describe, Peers, Profile, Profiles};
+use crate::peers::{Describe, Obituary, Peers, Profile, Profiles};
 use crate::protocol::{Context, Layer, Protocol, Receipt, Refusal};
 use crate::random::Random;
 use crate::sampling::contact::Contact;
@@ -494,6 +494,12 @@ impl<I: PeerId, T: Wire + Send + 'static, const U: usize> Peers for Swim<I, T, U
 
     fn degree(&self) -> usize {
         self.members.live()
+    }
+}
+
+impl<I: PeerId, T: Profile + PartialEq, const U: usize> Obituary<I> for Swim<I, T, U> {
+    fn is_gone(&self, peer: I) -> bool {
+        self.standing(peer).is_some_and(|held| !held.state.is_member())
     }
 }
 

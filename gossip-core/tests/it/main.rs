@@ -15,6 +15,7 @@ mod graph_text;
 mod heartbeats;
 mod hostile_samplers;
 mod hyparview;
+mod hyparview_idle;
 mod level_triggered;
 mod lifeguard;
 mod links;

@@ -133,6 +133,27 @@ fn what_is_known_is_bounded() {
     assert!(node.asked.len() <= ASKED);
 }
 
+/// Who has nothing to offer asks 4 strangers at once and then one in 8 rounds, and knows 64;
+/// who has a lane asks one in every round. 512 rounds, a new peer in each.
+#[test]
+fn who_has_nothing_to_offer_is_not_curious() {
+    let asked = |card: Card| {
+        let prover = Prover::new(cluster(), peer(9_999), None, None);
+        let (mut node, mut questions) = (Greeter::new(cluster(), card, TICK, prover), 0);
+        for round in 0..512 {
+            let (to, at_once) = (peer(round as usize), at(round * 1_000 + 1));
+            node.sent(to);
+            let Some(question) = node.round(at(round * 1_000), round) else { continue };
+            questions += 1;
+            let asked = Hello::decode(&question.bytes, cluster()).unwrap();
+            hears(&mut node, at_once, round as usize, &Hello { answer: true, ..asked });
+        }
+        (questions, node.known.len())
+    };
+    assert_eq!(asked(CARD), (512, 512));
+    assert_eq!(asked(Card { capabilities: 0, ..CARD }), (4 + 64, FEW));
+}
+
 /// Golden: the bytes of this version, and what a later one may add; then what is not of it.
 #[test]
 fn the_bytes_stay_what_they_are() {

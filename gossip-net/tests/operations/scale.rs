@@ -91,7 +91,7 @@ async fn converge(nodes: &[Live], tick: Duration) {
     let ring = eventually("the ring is whole", tick * 60, || whole(off_ring(nodes))).await;
     // An epoch has 30 rounds, and who joins sits out the one under way; who is late sits out the
     // next as well, so that the first whole one counts some nodes less. The one after is right to a
-    // millionth where no reply is late by half a period; a machine so busy that some are loses mass
+    // millionth where no reply is late by two periods; a machine so busy that some are loses mass
     // until the next epoch.
     let right = || {
         let errors = errors(nodes);

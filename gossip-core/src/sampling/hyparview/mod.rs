@@ -26,7 +26,12 @@
 //! Links are the same from either end, except for as long as news of them is on its way. Every
 //! round, or every few, each end tells the other that it has the link; who has no such link says
 //! so, and a link over which nothing came for `silence` rounds is given up. So a link that only one
-//! end has goes within `silence + 1` rounds of that end, whatever is lost.
+//! end has goes within `silence + 1` rounds of that end, whatever is lost. What goes over a link
+//! anyway says it on the way, if it is nearly time.
+//!
+//! Over a membership ([`Obituary`]) links to those that it presumes dead go at once, and spares of
+//! that kind go before any is asked in a round: one detector of failures then serves both, and
+//! keep-alives only tell links that one end has.
 //!
 //! # Deviations from the paper
 //!
@@ -36,7 +41,8 @@
 //!   Else some would never stop: nodes whose only spare is the contact push each other out, and
 //!   three with one place left, each of which asks the next, all grant what all must then decline.
 //! - Shuffles may come ever less often while no neighbour dies ([`Config::shuffle_pause`]): each
-//!   one is some seven datagrams.
+//!   one is some seven datagrams. A node that has more than half of its links asks for more in the
+//!   same rounds: who made way for a newcomer would ask some ten others, all of whom are full.
 //! - As many spares are asked at a time as there are free places, at most 8, one of them urgently.
 //! - The contact is asked again at a decaying rate, and when no link is left: newcomers that the
 //!   contact let go of again may know only each other. A node that has links is carried on a walk
@@ -55,12 +61,12 @@ use self::passive::Passive;
 use crate::error::ParameterError;
 use crate::id::PeerId;
 use crate::pace::Pace;
-use crate::peers::Peers;
+use crate::peers::{Obituary, Peers};
 use crate::protocol::{Context, Layer, Protocol};
 use crate::random::Random;
 use crate::sampling::contact::Contact;
 use crate::time::{Round, Time};
-use crate::wire::{Bounded, Nothing};
+use crate::wire::{Bounded, Nothing, Wire};
 
 /// Requests for links under way at most. More newcomers than that, at once, stay spares.
 const PENDING: usize = 8;
@@ -80,6 +86,8 @@ struct Link<I> {
     made: u64,
     /// The round in which the peer last said that it has the link.
     heard: Round,
+    /// The round in which this node last did.
+    said: Round,
 }
 
 /// A request for a link.
@@ -204,7 +212,10 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
             self.spare(gone, cx);
         }
         self.changes = self.changes.wrapping_add(1);
-        self.links.push(Link { peer, made: self.changes, heard: cx.round() });
+        // It is said in the next round for the first time.
+        let (made, heard) = (self.changes, cx.round());
+        let said = heard.wrapping_sub(self.config.keep_alive.into());
+        self.links.push(Link { peer, made, heard, said });
         if self.config.watch {
             cx.watch(peer, true);
         }
@@ -306,15 +317,49 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
             self.shuffles.hurry(now);
             cx.count("silent link");
         }
-        if now.is_multiple_of(self.config.keep_alive.into()) {
-            self.links.iter().for_each(|link| cx.send(link.peer, Message::KeepAlive));
+        let pause = Round::from(self.config.keep_alive);
+        for link in self.links.iter_mut().filter(|link| now.wrapping_sub(link.said) >= pause) {
+            link.said = now;
+            cx.send(link.peer, Message::KeepAlive);
         }
     }
 
-    /// Whether it is time to shuffle: ever less often while no neighbour is lost.
-    fn shuffles_now(&mut self, cx: &mut impl Context<Self>) -> bool {
+    /// Whether it is time to shuffle, and to ask for the last links that are missing: ever less
+    /// often while no neighbour is lost.
+    fn is_due(&mut self, cx: &mut impl Context<Self>) -> bool {
         let most = self.config.shuffle_pause;
         most == 1 || self.shuffles.due(most, cx.round(), cx.rng())
+    }
+
+    /// Whether a link that is missing need not be replaced at once: others were not lost, but have
+    /// made way for somebody.
+    fn is_well(&self) -> bool {
+        self.config.shuffle_pause > 1 && self.links.len() * 2 > self.size()
+    }
+
+    /// Forgets who is gone, as the layer below knows, and asks others.
+    fn bury<D: Obituary<I> + ?Sized>(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        let mut found = false;
+        while let Some(peer) = self.some_gone(below) {
+            self.lose(peer, cx);
+            found = true;
+        }
+        if found {
+            self.repair(cx);
+        }
+    }
+
+    fn some_gone<D: Obituary<I> + ?Sized>(&self, below: &D) -> Option<I> {
+        let spares = self.passive().iter().copied();
+        self.active().chain(spares).find(|&peer| below.is_gone(peer))
+    }
+
+    /// `peer` is gone.
+    fn lose(&mut self, peer: I, cx: &mut impl Context<Self>) {
+        if self.has_link(peer) {
+            self.shuffles.hurry(cx.round());
+        }
+        self.forget(peer, cx);
     }
 
     fn begin_shuffle(&mut self, cx: &mut impl Context<Self>) {
@@ -445,7 +490,9 @@ impl<I: PeerId, const A: usize, const B: usize> HyParView<I, A, B> {
         if self.unlink(from, cx) {
             self.spare(from, cx);
             self.tried(from);
-            self.repair(cx);
+            if !self.is_well() {
+                self.repair(cx);
+            }
         }
     }
 
@@ -486,14 +533,22 @@ impl<I: PeerId, const A: usize, const B: usize> Protocol for HyParView<I, A, B> 
     }
 }
 
-impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParView<I, A, B> {
-    fn on_round(&mut self, _: &D, cx: &mut impl Context<Self>) {
+impl<I, D, const A: usize, const B: usize> Layer<D> for HyParView<I, A, B>
+where
+    I: PeerId,
+    D: Obituary<I> + ?Sized,
+{
+    fn on_round(&mut self, below: &D, cx: &mut impl Context<Self>) {
         self.tried.clear();
         self.asked = 0;
+        self.bury(below, cx);
         self.keep_alive(cx);
         self.ask_contact(cx);
-        self.repair(cx);
-        if self.shuffles_now(cx) {
+        let due = self.is_due(cx);
+        if due || !self.is_well() {
+            self.repair(cx);
+        }
+        if due {
             self.begin_shuffle(cx);
         }
     }
@@ -530,11 +585,12 @@ impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParVie
         self.repair(cx);
     }
 
+    fn on_change(&mut self, below: &D, cx: &mut impl Context<Self>) {
+        self.bury(below, cx);
+    }
+
     fn on_unreachable(&mut self, _: &D, peer: I, cx: &mut impl Context<Self>) {
-        if self.has_link(peer) {
-            self.shuffles.hurry(cx.round());
-        }
-        self.forget(peer, cx);
+        self.lose(peer, cx);
         self.repair(cx);
     }
 
@@ -544,6 +600,18 @@ impl<I: PeerId, const A: usize, const B: usize, D: ?Sized> Layer<D> for HyParVie
 
     fn on_leave(&mut self, _: &D, cx: &mut impl Context<Self>) {
         self.links.iter().for_each(|link| cx.send(link.peer, Message::Disconnect));
+    }
+
+    /// A keep-alive that is due in less than half of its pause rides on what goes there anyway.
+    fn on_spare(&mut self, _: &D, to: I, cx: &mut impl Context<Self>) {
+        let (now, pause) = (cx.round(), Round::from(self.config.keep_alive));
+        let soon = pause.div_ceil(2)..pause;
+        let near = |link: &&mut Link<I>| soon.contains(&now.wrapping_sub(link.said));
+        let link = self.links.iter_mut().find(|link| link.peer == to).filter(near);
+        if let Some(link) = link.filter(|_| cx.room(to) >= Message::<I>::KeepAlive.encoded_len()) {
+            link.said = now;
+            cx.send(to, Message::KeepAlive);
+        }
     }
 }
 
