@@ -4,7 +4,7 @@
 //! long they may say nothing, or not listen. Nothing that they say stops the agent.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gossip_core::Blob;
@@ -196,8 +196,10 @@ async fn answer(running: &Running, request: Request) -> Result<Value, Failure> {
 /// Reads secrets, certificates and the list of nodes again: all of them, or, if one file is wrong,
 /// none.
 fn reload(running: &Running) -> Result<Value, Failure> {
-    let Running { keys, config, certs, reloads, .. } = running;
-    let _alone = reloads.lock().unwrap_or_else(PoisonError::into_inner);
+    /// One guest at a time: what was checked must be what is taken.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Running { keys, config, certs, .. } = running;
     let secrets = keys.as_ref().zip(config.key_file.as_ref());
     if secrets.is_none() && certs.is_none() && config.allow.is_none() {
         let what = "the agent has no --key-file, --cert-file and --allow-file to read again";

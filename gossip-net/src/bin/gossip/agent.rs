@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gossip_core::{Finite, Peers, Wire, membership};
@@ -52,8 +52,6 @@ pub(crate) struct Running {
     /// Where metrics are served, if they are.
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) started: Instant,
-    /// Files are read again by one at a time.
-    pub(crate) reloads: Mutex<()>,
     pub(crate) leaves: mpsc::Sender<Leave>,
 }
 
@@ -108,18 +106,7 @@ async fn live(config: Config, path: &Path) -> Result<(), Failure> {
     large::restore(&node, past.large).await;
     let (leaves, mut asked) = mpsc::channel(8);
     let (keys, socket, started) = (config.keys.clone(), path.to_owned(), now());
-    let running = Running {
-        node,
-        config,
-        keys,
-        certs,
-        keeper,
-        socket,
-        metrics,
-        started,
-        reloads: Mutex::default(),
-        leaves,
-    };
+    let running = Running { node, config, keys, certs, keeper, socket, metrics, started, leaves };
     let running = Arc::new(running);
     let node = running.node.clone();
     let written = tokio::spawn(journal::write(Arc::clone(&running)));
