@@ -39,9 +39,10 @@
 //!   of it, it comes of one peer at a time from then on, so that the next to lie is known. A fetch
 //!   that meets [`LIARS`] of them fails; so does one for which nothing comes in `rounds` rounds.
 //!
-//! The hash is of 128 bits of SHA-256, keyed by [`Secret`](crate::Secret): nobody, a member included,
-//! can make another blob with the reference of one that is there. Who makes both can find two with
-//! one reference by 2^64 trials. A peer that serves half of each question keeps being asked, however slow it is.
+//! The hash is of 128 bits of SHA-256, keyed by [`Secret`](crate::Secret): nobody, a member
+//! included, can make another blob with the reference of one that is there. Who makes both can find
+//! two with one reference by 2^64 trials. A peer that serves half of each question keeps being
+//! asked, however slow it is.
 //!
 //! # Deviations from the paper
 //!
