@@ -9,14 +9,16 @@ use gossip_core::random::{Key, Random};
 use gossip_core::sim::Network;
 use gossip_core::{Blob, Finite, Protocol};
 use gossip_dissem::rumor;
+use gossip_entropy::blobs::{self, Reference};
 use gossip_net::faults::{Faults, Faulty};
 use gossip_net::{Delivery, Events, Handle, Keyring, Node, Secret, Udp};
 use gossip_overlay::chord::{self, Lookup};
 use gossip_overlay::slicing::jk;
 
 use super::film::{self, Film};
+use super::lane::Authority;
 use super::plan::Plan;
-use super::stack::{Demo, KEY, RUMOR, VALUE};
+use super::stack::{Demo, KEY, LARGE, RUMOR, VALUE};
 use xtask_base::{Failure, Stopwatch};
 
 /// The stack on sockets.
@@ -97,12 +99,13 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the nodes, which share a new secret and are recorded; each but the first knows the
-    /// one before it, and nobody else.
+    /// Starts the nodes, which share a new secret, have lanes and are recorded; each but the first
+    /// knows the one before it, and nobody else.
     pub(crate) async fn start(plan: &Plan, clock: Stopwatch) -> Result<Self, Failure> {
         let network = Network::default().loss(plan.loss).map_err(failed)?;
         let faults = Faults::new(network, plan.seed);
         let keys = Keyring::new(Secret::generate().map_err(failed)?);
+        let authority = Authority::new().map_err(failed)?;
         let mut members: Vec<Member> = Vec::new();
         for _ in 0..plan.nodes {
             let udp = Udp::bind(([127, 0, 0, 1], 0)).await.map_err(failed)?;
@@ -114,6 +117,7 @@ impl Cluster {
                 .transport(transport)
                 .cluster("gossip demo")
                 .keys(&keys)
+                .lane(authority.lane().map_err(failed)?)
                 .record(film.clone(), film::MOST, "gossip demo")
                 .contacts(contact)
                 .tick(plan.tick)
@@ -326,6 +330,18 @@ impl Member {
     pub(crate) async fn publish(&self, text: &str) -> Result<(), Failure> {
         let value = Blob::<RUMOR>::new(text).map_err(failed)?;
         self.call(Command::news(rumor::Command::Publish(value))).await
+    }
+
+    /// Holds something large for others to fetch; returns its name.
+    pub(crate) async fn put(&self, fill: u8) -> Result<Reference, Failure> {
+        let bytes = vec![fill; LARGE];
+        self.call(Command::large(blobs::Command::put(&bytes).map_err(failed)?)).await?;
+        Ok(Reference::of(&bytes, gossip_entropy::Secret::default()))
+    }
+
+    /// Fetches what has this name.
+    pub(crate) async fn want(&self, reference: Reference) -> Result<(), Failure> {
+        self.call(Command::large(blobs::Command::Want(reference))).await
     }
 
     /// Writes to its replica, or deletes where there is no value.

@@ -1,14 +1,15 @@
 //! `cargo xtask demo`: a live cluster on real sockets, that shows what the layers do.
 //!
 //! Each node has its own UDP socket on loopback, knows one other, and runs the same
-//! [`stack`](stack::Demo) of eight layers, sealed with one secret. They meet, agree, find keys,
-//! hear news and writes; a third is killed without notice; the rest repairs itself. What is checked
-//! on the way makes the report; in the end the recording of each node is replayed, and must end as
-//! the node did.
+//! [`stack`](stack::Demo) of nine layers, sealed with one secret, with a lane under certificates of
+//! its own. They meet, agree, find keys, hear news and writes, fetch what does not fit a datagram;
+//! a third is killed without notice; the rest repairs itself. What is checked on the way makes the
+//! report; in the end the recording of each node is replayed, and must end as the node did.
 
 mod checks;
 mod cluster;
 mod film;
+mod lane;
 mod measure;
 mod plan;
 mod report;

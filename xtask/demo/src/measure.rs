@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use gossip_core::sim::observe::Graph;
+use gossip_entropy::blobs::Reference;
 use gossip_overlay::slicing::{Value, metrics};
 use gossip_overlay::{Ranking, RingRank, ring};
 
@@ -222,6 +223,17 @@ pub(crate) fn heard(cluster: &Cluster, rumors: &[String]) -> (usize, usize) {
         }
     }
     (once, twice)
+}
+
+/// How many living nodes hold what has this name.
+pub(crate) fn holders(cluster: &Cluster, name: Reference) -> usize {
+    let holds = |member: &&Member| member.handle.read(|app| app.large.get(name).is_some());
+    cluster.living().filter(holds).count()
+}
+
+/// How many messages of living nodes went by lanes so far.
+pub(crate) fn lanes(cluster: &Cluster) -> u64 {
+    cluster.living().map(|member| member.handle.counters().lane_out).sum()
 }
 
 /// How many living replicas agree: the size of the largest group with one digest; and how many

@@ -10,6 +10,7 @@ use super::cluster::Cluster;
 use super::film;
 use super::measure::{self, Epoch};
 use super::plan::Plan;
+use super::stack::LARGE;
 use super::view::{Snapshot, View};
 use xtask_base::{Failure, Stopwatch};
 
@@ -149,6 +150,24 @@ impl<'a> Run<'a> {
         let second = self.until(0.6, |run| [heard(run), whole(run)]).await?;
         self.check_rumors("rumors", first[0].or(second[0]));
         self.check_replicas("replicas", second[1]);
+        self.fetch().await
+    }
+
+    /// What does not fit a datagram is fetched by everybody, by lanes.
+    async fn fetch(&mut self) -> Result<(), Failure> {
+        let from = self.cluster.anyone();
+        let before = measure::lanes(&self.cluster);
+        let name = self.cluster.members[from].put(from as u8).await?;
+        for member in self.cluster.living() {
+            member.want(name).await?;
+        }
+        let all = self.cluster.living().count();
+        let reached = self.until(0.65, |run| [measure::holders(&run.cluster, name) == all]).await?;
+        let held = measure::holders(&self.cluster, name);
+        let sent = measure::lanes(&self.cluster) - before;
+        let expected = format!("all {all} hold {LARGE} bytes, which went by lanes");
+        let measured = format!("{held} {}, {} messages of lanes", when(reached[0]), sent);
+        self.check("large value", expected, measured, held == all && sent > 0);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use gossip_core::{Blob, ParameterError, PeerId, stack};
 use gossip_dissem::RumorMongering;
 use gossip_dissem::rumor;
 use gossip_entropy::Replica;
+use gossip_entropy::blobs::{self, Blobs};
 use gossip_overlay::slicing::{Jk, Profile, Slices, jk};
 use gossip_overlay::{Chord, RingRank, TMan, chord, tman};
 
@@ -28,6 +29,9 @@ pub const KEY: usize = 32;
 
 /// Bytes of a value of the replica.
 pub const VALUE: usize = 128;
+
+/// Bytes of what does not fit a datagram. Our choice: half of what is asked for at once.
+pub const LARGE: usize = 32 << 10;
 
 /// Slices that nodes sort themselves into. Our choice: eight nodes in each by default.
 pub const SLICES: u32 = 4;
@@ -60,6 +64,9 @@ stack! {
         /// A store that every node holds whole.
         #[uses(peers)]
         data: Replica<I, KEY, VALUE>,
+        /// What does not fit a datagram; on sockets it goes by lanes.
+        #[uses(peers)]
+        large: Blobs<I, LARGE>,
     }
 }
 
@@ -104,6 +111,7 @@ impl Settings {
                 .patience(patience)?,
             RumorMongering::new(rumor::Config::push_pull(INTEREST))?,
             Replica::new(gossip_entropy::Config::default())?,
+            Blobs::new(blobs::Config { patience, ..blobs::Config::default() })?,
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! One stack, unchanged, in all four drivers: the demo's eight layers, each of which must do its
+//! One stack, unchanged, in all four drivers: the demo's nine layers, each of which must do its
 //! work in the cycle simulator, in the event simulator under loss, from a script, and on sockets.
 
 use std::net::SocketAddr;
