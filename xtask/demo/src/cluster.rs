@@ -113,7 +113,7 @@ impl Cluster {
             let contact = members.last().map(|member| member.handle.id());
             let film = Film::default();
             // Nothing is measured yet: the first epochs start from nothing, and are not judged.
-            let handle = Node::builder(plan.settings.node(0.0).map_err(failed)?)
+            let node = Node::builder(plan.settings.node(0.0).map_err(failed)?)
                 .transport(transport)
                 .cluster("gossip demo")
                 .keys(&keys)
@@ -121,10 +121,8 @@ impl Cluster {
                 .record(film.clone(), film::MOST, "gossip demo")
                 .contacts(contact)
                 .tick(plan.tick)
-                .seed(plan.seed)
-                .spawn()
-                .await
-                .map_err(failed)?;
+                .seed(plan.seed);
+            let handle = Box::pin(node.spawn()).await.map_err(failed)?;
             members.push(Member::of(handle, film));
         }
         Ok(Self {

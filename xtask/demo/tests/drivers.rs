@@ -213,7 +213,7 @@ async fn on_udp_sockets() {
         let stack = settings.node(f64::from(at)).expect("valid");
         let builder = Node::builder(stack).cluster("drivers").tick(tick);
         let contact = nodes.first().map(Handle::id);
-        nodes.push(builder.contacts(contact).spawn().await.expect("a free port"));
+        nodes.push(Box::pin(builder.contacts(contact).spawn()).await.expect("a free port"));
     }
     let strangers = |seen: &[Seen<SocketAddr>]| {
         let lonely = seen.iter().filter(|node| node.view < 7);
@@ -234,7 +234,7 @@ async fn in_memory() {
         let transport = hub.bind(([10, 0, 0, at + 1], 7_000)).expect("free");
         let builder = Node::builder(stack).transport(transport).cluster("drivers").tick(TICK);
         let contact = nodes.first().map(Handle::id);
-        nodes.push(builder.seed(1).contacts(contact).spawn().await.expect("valid"));
+        nodes.push(Box::pin(builder.seed(1).contacts(contact).spawn()).await.expect("valid"));
     }
     // Time is virtual: a minute passes when nobody has anything to do.
     nodes[1].call(publish()).await.expect("accepted");
