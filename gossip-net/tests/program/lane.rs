@@ -125,6 +125,37 @@ fn what_is_large_goes_to_whom_it_may() {
     wait_value(&place, "a", value.trim_end());
 }
 
+/// The same over TCP; who has a lane of the other kind is served by datagrams.
+#[test]
+fn a_lane_may_go_over_tcp() {
+    let place = Place::new();
+    for node in ["a", "b", "c"] {
+        make(&place, "red", node, 365);
+    }
+    let over = ["--lane-over", "tcp", "--path-mtu", "9000"];
+    let _one = agent(&place, "red", "a", &over);
+    let addr = place.addr("a");
+    let _two = agent(&place, "red", "b", &[&over[..], &["--join", &addr]].concat());
+    let _other = agent(&place, "red", "c", &["--join", &addr]);
+    for of in ["a", "b", "c"] {
+        place.wait_members(of, &["a", "b", "c"]);
+    }
+    // Until peers have told of their lanes, datagrams serve: so there is more until one was used.
+    let value = "much ".repeat(8_000);
+    eventually("a lane was used", || {
+        let sent = ["a", "b"].map(|of| place.info(of)["lane"]["messages_out"].as_u64());
+        let value = format!("{value}{sent:?}");
+        assert_eq!(place.run(&["--agent", "a", "set", "much", &value]).code, 0);
+        for of in ["b", "c"] {
+            wait_value(&place, of, &value);
+        }
+        if sent.iter().any(|sent| *sent > Some(0)) { Ok(()) } else { Err(format!("{sent:?}")) }
+    });
+    assert_eq!(place.info("c")["lane"]["messages_out"].as_u64(), Some(0));
+    let said = place.run(&["agent", "--name", "d", "--path-mtu", "900"]);
+    assert!(said.code == 2 && said.err.contains("--path-mtu: from 1280 to 65535"), "{said:?}");
+}
+
 /// Agents with certificates have a lane.
 #[test]
 fn agents_show_each_other_certificates() {

@@ -200,7 +200,7 @@ async fn spawn(
         past.restored.give(&mut stack);
         let mut builder = builder(config, *bind, stack);
         if let Some(certs) = certs {
-            builder = builder.lane(certs.lane.clone());
+            builder = certs.lane.give(builder);
         }
         if let Some(film) = &film {
             let film = film.try_clone().map_err(|e| Failure::refused(format!("--record: {e}")))?;
@@ -226,6 +226,7 @@ fn builder(
 ) -> Builder<Agent<SocketAddr>> {
     let builder = gossip_net::Node::builder(stack);
     let mut builder = builder.bind(bind).cluster(&config.cluster).tick(config.tick);
+    builder = builder.path_mtu(config.path_mtu);
     if let Some(addr) = config.advertise {
         builder = builder.advertise(addr);
     }

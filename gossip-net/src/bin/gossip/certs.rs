@@ -6,11 +6,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gossip_net::lane::Lane;
-use gossip_net::lane::quic::{Expiry, Identity, Quic};
+use gossip_net::Builder;
+use gossip_net::lane::quic::Quic;
+use gossip_net::lane::tcp::Tcp;
+use gossip_net::lane::{Expiry, Identity, Lane, LaneError};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ED25519, date_time_ymd,
@@ -23,6 +26,7 @@ use crate::clock::wall_micros;
 use crate::exit::Failure;
 use crate::identity;
 use crate::keys::{new_private, read_private};
+use crate::stack::Agent;
 
 const DAY: u64 = 86_400;
 
@@ -47,6 +51,65 @@ pub(crate) struct Files {
     /// The DNS name that all certificates of the cluster bear.
     pub(crate) name: String,
     pub(crate) bind: SocketAddr,
+    pub(crate) over: Over,
+}
+
+/// What a lane goes over. Lanes of different kinds do not serve each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    Quic,
+    Tcp,
+}
+
+impl FromStr for Over {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "quic" => Ok(Self::Quic),
+            "tcp" => Ok(Self::Tcp),
+            _ => Err("quic or tcp"),
+        }
+    }
+}
+
+/// A lane of either kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Open {
+    Quic(Quic),
+    Tcp(Tcp),
+}
+
+impl Open {
+    fn bind(files: &Files, identity: &Identity) -> Result<Self, LaneError> {
+        match files.over {
+            Over::Quic => Quic::bind(files.bind, identity).map(Self::Quic),
+            Over::Tcp => Tcp::bind(files.bind, identity).map(Self::Tcp),
+        }
+    }
+
+    fn renew(&self, identity: &Identity) -> Result<(), LaneError> {
+        match self {
+            Self::Quic(lane) => lane.renew(identity),
+            Self::Tcp(lane) => lane.renew(identity),
+        }
+    }
+
+    /// Gives it to a node.
+    pub(crate) fn give(&self, to: Builder<Agent<SocketAddr>>) -> Builder<Agent<SocketAddr>> {
+        match self {
+            Self::Quic(lane) => to.lane(lane.clone()),
+            Self::Tcp(lane) => to.lane(lane.clone()),
+        }
+    }
+
+    /// Where peers find it.
+    pub(crate) fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Quic(lane) => lane.local_addr().ok(),
+            Self::Tcp(lane) => lane.local_addr().ok(),
+        }
+    }
 }
 
 impl Files {
@@ -66,7 +129,7 @@ impl Files {
 #[derive(Debug)]
 pub(crate) struct Certs {
     files: Files,
-    pub(crate) lane: Quic,
+    pub(crate) lane: Open,
     expiry: Mutex<Expiry>,
     renewed: Notify,
 }
@@ -75,7 +138,7 @@ impl Certs {
     /// Opens the lane.
     pub(crate) fn open(files: &Files) -> Result<Self, Failure> {
         let identity = files.load()?;
-        let lane = Quic::bind(files.bind, &identity)
+        let lane = Open::bind(files, &identity)
             .map_err(|e| Failure::refused(format!("lane {}: {e}", files.bind)))?;
         let (expiry, renewed) = (Mutex::new(identity.expiry()), Notify::new());
         Ok(Self { files: files.clone(), lane, expiry, renewed })
@@ -107,7 +170,7 @@ impl Certs {
 /// Tells of ends that are near, for ever; of nothing where there is no lane.
 pub(crate) async fn watch(certs: Option<Arc<Certs>>) {
     let Some(certs) = certs else { return };
-    info!(addr = ?certs.lane.local_addr().ok(), "the lane is open");
+    info!(addr = ?certs.lane.addr(), "the lane is open");
     let mut watches = [Watch::default(); 2];
     loop {
         for (watch, (what, left)) in watches.iter_mut().zip(certs.left()) {

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) allow: Option<(PathBuf, AllowList)>,
     /// The certificates of its lane, if it has one.
     pub(crate) certs: Option<Files>,
+    /// The longest packet that ways to peers are searched for.
+    pub(crate) path_mtu: usize,
     pub(crate) plaintext: bool,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) log: LevelFilter,
@@ -78,6 +80,7 @@ impl Config {
                 .transpose()?,
             allow: allow(settings)?,
             certs: certs(settings)?,
+            path_mtu: required(settings, "path-mtu")?,
             plaintext: required(settings, "plaintext")?,
             metrics: optional(settings, "metrics")?,
             log: required(settings, "log")?,
@@ -107,6 +110,9 @@ impl Config {
         if !(Duration::from_millis(1)..=hour).contains(&self.tick) {
             return Err(wrong(settings, "tick", "from 1ms to 1h".to_owned()));
         }
+        if !(1_280..=65_535).contains(&self.path_mtu) {
+            return Err(wrong(settings, "path-mtu", "from 1280 to 65535".to_owned()));
+        }
         Ok(())
     }
 }
@@ -132,7 +138,8 @@ fn certs(settings: &Settings) -> Result<Option<Files>, Failure> {
         (Some(certificate), Some(key), Some(authority)) => {
             let name = required(settings, "cert-name")?;
             let bind = lane.unwrap_or_else(|| SocketAddr::new(bind.ip(), 0));
-            let files = Files { certificate, key, authority, name, bind };
+            let over = required(settings, "lane-over")?;
+            let files = Files { certificate, key, authority, name, bind, over };
             files.load().map(|_| Some(files))
         }
         (None, None, None) if lane.is_none() => Ok(None),

@@ -53,7 +53,7 @@ pub(crate) const PREFIX: &str = "GOSSIP_";
 pub(crate) const LANE_NAME: &str = "lane.gossip";
 
 /// All settings, in the order of the help.
-pub(crate) const KEYS: [Key; 22] = [
+pub(crate) const KEYS: [Key; 24] = [
     key("name", "NAME", "gossip").help("What people call the node: up to 32 bytes, a label only"),
     key("cluster", "NAME", "gossip").help("The cluster's name, the same on all nodes"),
     key("bind", "ADDR", "127.0.0.1:0").help("The UDP address to bind; port 0 is any free one"),
@@ -82,7 +82,10 @@ pub(crate) const KEYS: [Key; 22] = [
     key("cert-name", "NAME", LANE_NAME)
         .help("The DNS name that all certificates of the cluster bear"),
     key("lane", "ADDR", "")
-        .help("The UDP address of the lane; by default any free port where the node is bound"),
+        .help("The address of the lane; by default any free port where the node is bound"),
+    key("lane-over", "KIND", "quic").help("What the lane goes over, on all nodes: quic or tcp"),
+    key("path-mtu", "BYTES", "1500")
+        .help("The longest packet that ways to peers are searched for: 1280 (no search) to 65535"),
     key("plaintext", "BOOL", "false")
         .help("Whether to go without keys where others reach the node"),
     key("metrics", "ADDR", "").help("Serve metrics for Prometheus over HTTP at this address"),

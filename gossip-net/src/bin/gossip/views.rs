@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 
 use gossip_core::membership::State;
 use gossip_core::{Peers, Wire};
-use gossip_net::lane::Lane;
 use gossip_net::{Keyring, Status};
 use serde_json::{Map, Value, json};
 
@@ -55,7 +54,7 @@ pub(crate) fn lane(running: &Running) -> Value {
         let left: Map<_, _> =
             certs.left().into_iter().map(|(what, left)| (what.to_owned(), left.into())).collect();
         json!({
-            "addr": certs.lane.local_addr().ok(),
+            "addr": certs.lane.addr(),
             "messages_out": running.node.counters().lane_out,
             "expires_in_seconds": left,
         })
