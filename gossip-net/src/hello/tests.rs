@@ -141,12 +141,12 @@ fn who_has_nothing_to_offer_is_not_curious() {
         let prover = Prover::new(cluster(), peer(9_999), None, None);
         let (mut node, mut questions) = (Greeter::new(cluster(), card, TICK, prover), 0);
         for round in 0..512 {
-            let (to, at_once) = (peer(round as usize), at(round * 1_000 + 1));
-            node.sent(to);
+            node.sent(peer(round as usize));
             let Some(question) = node.round(at(round * 1_000), round) else { continue };
             questions += 1;
             let asked = Hello::decode(&question.bytes, cluster()).unwrap();
-            hears(&mut node, at_once, round as usize, &Hello { answer: true, ..asked });
+            let (at_once, answer) = (at(round * 1_000 + 1), Hello { answer: true, ..asked });
+            node.heard(at_once, question.to, &answer, || unreachable!("it asks for no proof"));
         }
         (questions, node.known.len())
     };
