@@ -11,7 +11,8 @@
 //! At N = 10^7 the two simulations are measured on request: `-- large`.
 //!
 //! Bias: the hand-written loops have no sequence numbers, epochs, refusals or timers, and could not
-//! be run on a socket.
+//! be run on a socket. The driver asks Linux for huge pages, which loops and sweeps have only if
+//! the allocator does (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`).
 
 mod common;
 mod threads;
