@@ -172,8 +172,8 @@ const LOOKS: usize = 60;
 /// table of theirs holds more than its subject has. See [`grows`].
 ///
 /// A node notes of each peer that it hears from how far away it is and what it speaks (`hello`): a
-/// bounded table, which fills for as long as there are peers it has not met. SWIM probes everybody
-/// once in n periods, so that it is full after as many.
+/// bounded table, of 64 at a node that has nothing to offer, one more in every eighth round. SWIM
+/// probes everybody once in n periods, so that nobody is a stranger after as many.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "soak: twenty minutes of real time"]
 async fn soak_ten_minutes_leave_memory_as_it_is() {

@@ -126,8 +126,9 @@ message! {
 impl Start {
     /// The stack. An answer is waited for half a tick, far above a round trip where ticks are of a
     /// second. What conserves mass waits for two: a late answer is mass lost there, and rounds that
-    /// are skipped meanwhile only cost speed, of which an epoch has enough. A busy machine made
-    /// counts of 500 nodes a quarter wrong.
+    /// are skipped meanwhile only cost speed, of which an epoch has enough. Once, on a busy
+    /// machine, counts of 500 nodes were a quarter wrong: most likely by that, as simulated ones
+    /// are.
     pub(crate) fn stack<I: PeerId>(self) -> Result<Agent<I>, ParameterError> {
         let Self { name, tick_micros, load, incarnation, joins } = self;
         let (tick, load) = (Duration::from_micros(tick_micros), load.get());
